@@ -1,0 +1,170 @@
+import type { Permit } from '../audit/permit.ts';
+import type { ApprovalRequest } from '../model/approval.ts';
+import type { Decision } from '../model/decision.ts';
+import { Refusal } from '../model/errors.ts';
+import type { Caller } from '../model/principal.ts';
+import type { Session } from '../model/session.ts';
+import type { Target } from '../model/target.ts';
+import { type EventPrefix, deniedFields, heldFields, intentFields, outcomeFields } from './events.ts';
+import type { ApprovalsPort, AuditPort, PolicyPort, SessionRecording } from './ports.ts';
+import type { Exchange, Masks, Reply } from './protocol.ts';
+
+type Hold = Decision & { outcome: 'hold' };
+type Allow = Decision & { outcome: 'allow' | 'hold' };
+
+/** What one session's commands run on. */
+export interface ExchangeDeps {
+  readonly session: Session;
+  readonly caller: Caller;
+  readonly target: Target;
+  readonly policy: PolicyPort;
+  readonly audit: AuditPort;
+  readonly approvals: ApprovalsPort;
+  readonly recording: SessionRecording;
+  readonly prefix: EventPrefix;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  masks(decision: Allow): Masks & { readonly ledger: () => readonly import('../model/event.ts').MaskedField[] };
+  /** Ends the session: what was asked or shown can no longer be recorded. */
+  fail(refusal: Refusal): void;
+}
+
+/**
+ * The line, once, for every protocol:
+ *
+ *     classify → decide → (hold ⇄ approvals) → AUDIT intent → permit → forward → frames → mask → record → respond → AUDIT outcome
+ *
+ * Stays synchronous as long as nobody has to be waited for, so that a turn of the event loop carries every command that
+ * arrived in it, and one write makes all their intents durable. Returns a promise only while a person has to decide.
+ */
+export function runExchange<F>(exchange: Exchange<F>, number: number, deps: ExchangeDeps): Promise<void> | undefined {
+  const { command } = exchange;
+  const decision = deps.policy.decideCommand(deps.caller, deps.target, command.classified);
+  if (decision.outcome === 'deny') return refuse(exchange, number, deps, denial(decision));
+  if (decision.outcome === 'hold' && exchange.prepareOnly !== true) return hold(exchange, number, decision, deps);
+  admit(exchange, number, decision, deps);
+  return undefined;
+}
+
+/** Writes the intent; forwards once it is on disk. */
+function admit<F>(exchange: Exchange<F>, number: number, decision: Allow, deps: ExchangeDeps, approval?: string): void {
+  deps.audit.intend(
+    intentFields(deps.prefix, number, exchange, decision, approval),
+    (permit) => {
+      deps.recording.request(number, exchange.describe());
+      exchange.forward(permit, replyThrough(exchange, number, decision, deps));
+    },
+    () => deps.fail(unrecorded()),
+  );
+}
+
+/** A refusal is durable before anybody reads it, and keeps its place among the commands around it. */
+function refuse<F>(exchange: Exchange<F>, number: number, deps: ExchangeDeps, refusal: Refusal): undefined {
+  deps.audit.intend(
+    deniedFields(deps.prefix, number, exchange, refusal),
+    (permit: Permit) => {
+      deps.recording.request(number, exchange.describe());
+      exchange.refuse(refusal, permit);
+    },
+    () => deps.fail(unrecorded()),
+  );
+  return undefined;
+}
+
+/** Frames from upstream: masked, recorded as shown, shown. */
+function replyThrough<F>(exchange: Exchange<F>, number: number, decision: Allow, deps: ExchangeDeps): Reply<F> {
+  const masks = deps.masks(decision);
+  let rows = 0;
+  let bytes = 0;
+  let withheld = false;
+  return {
+    frames(frames, rowCount) {
+      if (withheld) return undefined;
+      let shown: Buffer;
+      try {
+        shown = exchange.mask(frames, masks);
+      } catch (error) {
+        withheld = true;
+        exchange.withhold(error instanceof Refusal ? error : new Refusal('MASK_IMPOSSIBLE', 'the reply could not be masked'));
+        return undefined;
+      }
+      rows += rowCount;
+      bytes += shown.length;
+      const recorded = deps.recording.reply(number, shown);
+      const taken = exchange.respond(shown);
+      if (recorded === undefined) return taken;
+      const safe = recorded.catch(() => deps.fail(unrecorded()));
+      return taken === undefined ? safe : Promise.all([safe, taken]).then(() => undefined);
+    },
+    end(outcome) {
+      const masked = masks.ledger();
+      const status = withheld ? { status: 'error' as const, errorCode: 'MASK_IMPOSSIBLE' } : outcome;
+      deps.audit.note(outcomeFields(deps.prefix, number, { ...status, rows, bytes, masked }));
+    },
+  };
+}
+
+/** A held command: attach to the request for exactly this command, wait a little, then go on, be told no, or be told to come back. */
+async function hold<F>(exchange: Exchange<F>, number: number, decision: Hold, deps: ExchangeDeps): Promise<void> {
+  const { command } = exchange;
+  let request: ApprovalRequest;
+  try {
+    request = await deps.approvals.request(deps.session, deps.target, command, decision);
+  } catch {
+    refuse(exchange, number, deps, new Refusal('AUDIT_UNAVAILABLE', 'the approval request could not be stored; try again later'));
+    return;
+  }
+  if (request.state === 'open') {
+    await deps.audit.record(heldEvent(deps, number, exchange, request));
+    exchange.pending(request, deps.approvals.link(request.id));
+    if (exchange.mayWait) request = await deps.approvals.settled(request.id, deps.target.holdMs, deps.signal);
+  }
+  if (deps.signal.aborted) return;
+  await conclude(exchange, number, decision, deps, request);
+}
+
+async function conclude<F>(exchange: Exchange<F>, number: number, decision: Hold, deps: ExchangeDeps, request: ApprovalRequest): Promise<void> {
+  if (request.state === 'denied') {
+    const no = request.decisions.find((answer) => answer.answer === 'deny');
+    const why = `${no?.approver.name ?? 'an approver'} refused this command${no?.reason ? `: ${no.reason}` : ''}`;
+    refuse(exchange, number, deps, new Refusal('APPROVAL_DENIED', why, { rule: decision.rule, advice: 'do not retry; ask the approver' }));
+    return;
+  }
+  // Policy has the last word too: the yes is one more fact that it is asked about, under the version in force now.
+  const digest = deps.approvals.digest(deps.session, exchange.command, decision.policyVersion);
+  const grants = request.state === 'approved' ? await deps.approvals.consume(request.id, digest) : undefined;
+  if (grants === undefined) {
+    refuse(exchange, number, deps, stillPending(request, decision, deps));
+    return;
+  }
+  const final = deps.policy.decideCommand(deps.caller, deps.target, exchange.command.classified, grants);
+  if (final.outcome === 'allow') admit(exchange, number, final, deps, request.id);
+  else refuse(exchange, number, deps, final.outcome === 'deny' ? denial(final) : stillPending(request, final, deps));
+}
+
+function heldEvent<F>(deps: ExchangeDeps, number: number, exchange: Exchange<F>, request: ApprovalRequest) {
+  return heldFields(deps.prefix, number, exchange, request);
+}
+
+function denial(decision: Decision & { outcome: 'deny' }): Refusal {
+  const advice = decision.advice === undefined ? {} : { advice: decision.advice };
+  return new Refusal('POLICY_DENIED', decision.reason, { rule: decision.rule, ...advice });
+}
+
+function stillPending(request: ApprovalRequest, decision: Hold, deps: ExchangeDeps): Refusal {
+  const seconds = 15;
+  return new Refusal(
+    'APPROVAL_PENDING',
+    `waiting for approval by ${decision.approvers.join(' and ')} (request ${request.id})`,
+    {
+      rule: decision.rule,
+      link: deps.approvals.link(request.id),
+      retryAfterMs: seconds * 1000,
+      advice: `the request stays open: run the identical command again in about ${seconds} seconds, and do not try another way`,
+    },
+  );
+}
+
+function unrecorded(): Refusal {
+  return new Refusal('AUDIT_UNAVAILABLE', 'the audit log cannot be written, so nothing may run; the session ends');
+}

@@ -1,0 +1,144 @@
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import type { ZodType } from 'zod';
+import type { Permit } from '../audit/permit.ts';
+import type { ApprovalRequest } from '../model/approval.ts';
+import type { Command } from '../model/command.ts';
+import type { MaskMethod } from '../model/decision.ts';
+import type { MaskedField, Outcome } from '../model/event.ts';
+import type { Refusal } from '../model/errors.ts';
+import type { Session } from '../model/session.ts';
+import type { Target, TargetCredential } from '../model/target.ts';
+
+/** The seam. A protocol is one folder that exports one of these, and one line in protocols/index.ts. */
+export interface Protocol<Settings = unknown> {
+  /** As in the configuration's `protocol:` and `listen:` keys. */
+  readonly name: string;
+  /** The protocol's own keys of a target's section. */
+  readonly settings: ZodType<Settings>;
+  /** Serves one accepted connection until it ends. Peers' mistakes are answered and logged; it rejects only for our own bugs. */
+  serve(connection: Connection, gateway: Gateway): Promise<void>;
+  /** Looks at a target once, before or while serving: is it reachable, do the classified fields exist, what should an operator know? */
+  inspect(target: Target<Settings>, gateway: Gateway): Promise<Inspection>;
+  /** Turns what was recorded into what a person can page through. */
+  replay(frames: AsyncIterable<RecordedFrame>): AsyncIterable<ReplayItem>;
+}
+
+export interface Connection {
+  readonly socket: Socket;
+  readonly tls: SecureContext;
+  /** Plaintext is refused unless the configuration allows it, and then only from loopback. */
+  readonly plaintext: boolean;
+}
+
+export interface Inspection {
+  readonly reachable: boolean;
+  /** How sure masking is: what the protocol's guide calls the mode. */
+  readonly mode: string;
+  readonly warnings: readonly string[];
+}
+
+/** What the gateway offers a protocol. */
+export interface Gateway {
+  /**
+   * Verifies the caller's credential, asks policy about `connect`, and opens a session durably.
+   * Throws Refusal (LOGIN_FAILED, TARGET_UNKNOWN, CONNECT_DENIED, AUDIT_UNAVAILABLE), each already recorded.
+   */
+  login(protocol: string, target: string, credential: string, client: Session['client']): Promise<Line>;
+  /** A session of the gateway itself with a target, to look at its catalog. */
+  housekeeping(target: Target): Promise<Permit>;
+  /** The target's credential, fetched anew. */
+  credential(target: Target): Promise<TargetCredential>;
+  /** Warnings for the operator. Never a secret, never a value from a reply. */
+  log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, string | number>): void;
+  readonly limits: Limits;
+}
+
+export interface Limits {
+  /** From accepting a connection to the end of login, ms. */
+  readonly loginMs: number;
+  /** Largest command text, bytes. */
+  readonly commandBytes: number;
+}
+
+/** One session's way to the core: what `runExchange` runs on. */
+export interface Line {
+  readonly session: Session;
+  readonly target: Target;
+  /** For the session's housekeeping upstream, never for a command. */
+  readonly permit: Permit;
+  /** Fires when the session must end now: revoked, terminated, gateway stopping, recording or audit failed. Its reason is a Refusal. */
+  readonly signal: AbortSignal;
+  /**
+   * Takes one command down the line. Returns undefined when it went on in order (its `forward` or `refuse` follows when the
+   * intent is durable, in the order of the calls), or a promise while it is held: run no further command before it resolves.
+   */
+  run<Frames>(exchange: Exchange<Frames>): Promise<void> | undefined;
+  /** What a classification looks like for this caller: for protocols that must know before the first frame. */
+  method(command: Command, classification: string): MaskMethod;
+  /** Ends the session in the log and seals its recording. */
+  close(reason: string): Promise<void>;
+}
+
+/** One command as a protocol brings it, with the protocol's half of each step. The core calls these; see exchange.ts. */
+export interface Exchange<Frames> {
+  readonly command: Command;
+  /** Only has the target analyse the command, runs nothing: a rule that would hold it lets it pass, a rule that denies it denies. */
+  readonly prepareOnly?: boolean;
+  /** False while the target holds something for this caller that waiting would block others with (locks of an open transaction). */
+  readonly mayWait: boolean;
+  /** The request as it goes into the recording: JSON text. */
+  describe(): string;
+  /** Sends the command upstream. What comes back goes to `reply` in order, in batches. Called at most once. */
+  forward(permit: Permit, reply: Reply<Frames>): void;
+  /** Returns the bytes the client may see. Throws Refusal MASK_IMPOSSIBLE when it cannot tell: the reply is then withheld. */
+  mask(frames: Frames, masks: Masks): Buffer;
+  /** Sends bytes to the client. Returns a promise while the client is slower than we are. */
+  respond(bytes: Buffer): Promise<void> | undefined;
+  /** Answers with a refusal; the connection stays usable. `permit` is for telling the target that the command failed, where a protocol needs that. */
+  refuse(refusal: Refusal, permit: Permit): void;
+  /** The rest of a reply that has begun must not be shown; the client sees the refusal in its place. */
+  withhold(refusal: Refusal): void;
+  /** Tells the caller at once, in the protocol's own way, that a person has to decide. */
+  pending(request: ApprovalRequest, link: string): void;
+}
+
+/** Where a protocol puts what the target answers to one command. */
+export interface Reply<Frames> {
+  /** Masks, records, responds. Returns a promise while somebody downstream is slower: pause the source until it resolves. */
+  frames(frames: Frames, rows: number): Promise<void> | undefined;
+  /** The reply is complete. Exactly once. */
+  end(outcome: Pick<Outcome, 'status' | 'errorCode'>): void;
+}
+
+/** Masks of one exchange, with its ledger of what was masked. */
+export interface Masks {
+  method(classification: string): MaskMethod;
+  /** The mask of one text value; null means the null value. Constant for `null` and `redact`. */
+  text(classification: string, original: string): string | null;
+  /**
+   * Notes `count` masked values of a field; `originals` are their bytes, each preceded by its length (u32, big endian).
+   * The bytes go into a keyed digest at once and are not kept.
+   */
+  masked(field: string, classification: string, count: number, originals: Buffer): void;
+  /** Overwrites what the content detectors find in `bytes`, in place and without changing a length. Returns how many. */
+  scrub(bytes: Buffer): number;
+}
+
+/** One frame of a recording, as written. */
+export interface RecordedFrame {
+  readonly exchange: number;
+  /** ms since the session's start. */
+  readonly at: number;
+  readonly direction: 'request' | 'reply';
+  readonly bytes: Buffer;
+}
+
+/** What `sessions replay` shows, a screenful at a time. */
+export type ReplayItem =
+  | { readonly kind: 'command'; readonly exchange: number; readonly at: number; readonly text: string; readonly parameters?: readonly (string | null)[] }
+  | { readonly kind: 'columns'; readonly exchange: number; readonly names: readonly string[] }
+  | { readonly kind: 'row'; readonly exchange: number; readonly values: readonly (string | null)[] }
+  | { readonly kind: 'status'; readonly exchange: number; readonly at: number; readonly text: string };
+
+export type { MaskedField, Permit };
