@@ -52,7 +52,7 @@ export function deniedFields<F>(prefix: EventPrefix, n: number, exchange: Exchan
   return `"type":"command.denied",${prefix.json},"exchange":${n},"code":"${refusal.code}","reason":${JSON.stringify(refusal.message)}${rule},${asked(exchange)}`;
 }
 
-export function heldFields<F>(prefix: EventPrefix, n: number, exchange: Exchange<F>, request: ApprovalRequest): AuditEvent {
+export function heldEvent<F>(prefix: EventPrefix, n: number, exchange: Exchange<F>, request: ApprovalRequest): AuditEvent {
   const { session } = prefix;
   return {
     type: 'command.held',

@@ -2,10 +2,11 @@ import type { Permit } from '../audit/permit.ts';
 import type { ApprovalRequest } from '../model/approval.ts';
 import type { Decision } from '../model/decision.ts';
 import { Refusal } from '../model/errors.ts';
+import type { MaskedField } from '../model/event.ts';
 import type { Caller } from '../model/principal.ts';
 import type { Session } from '../model/session.ts';
 import type { Target } from '../model/target.ts';
-import { type EventPrefix, deniedFields, heldFields, intentFields, outcomeFields } from './events.ts';
+import { type EventPrefix, deniedFields, heldEvent, intentFields, outcomeFields } from './events.ts';
 import type { ApprovalsPort, AuditPort, PolicyPort, SessionRecording } from './ports.ts';
 import type { Exchange, Masks, Reply } from './protocol.ts';
 
@@ -24,7 +25,7 @@ export interface ExchangeDeps {
   readonly prefix: EventPrefix;
   readonly signal: AbortSignal;
   readonly now: () => number;
-  masks(decision: Allow): Masks & { readonly ledger: () => readonly import('../model/event.ts').MaskedField[] };
+  masks(decision: Allow): Masks & { readonly ledger: () => readonly MaskedField[] };
   /** Ends the session: what was asked or shown can no longer be recorded. */
   fail(refusal: Refusal): void;
 }
@@ -39,8 +40,11 @@ export interface ExchangeDeps {
  */
 export function runExchange<F>(exchange: Exchange<F>, number: number, deps: ExchangeDeps): Promise<void> | undefined {
   const { command } = exchange;
+  if (exchange.refusal !== undefined) return refuse(exchange, number, deps, exchange.refusal);
   const decision = deps.policy.decideCommand(deps.caller, deps.target, command.classified);
   if (decision.outcome === 'deny') return refuse(exchange, number, deps, denial(decision));
+  const unmaskable = exchange.maskable(decision.obligations);
+  if (unmaskable !== undefined) return refuse(exchange, number, deps, unmaskable);
   if (decision.outcome === 'hold' && exchange.prepareOnly !== true) return hold(exchange, number, decision, deps);
   admit(exchange, number, decision, deps);
   return undefined;
@@ -64,6 +68,7 @@ function refuse<F>(exchange: Exchange<F>, number: number, deps: ExchangeDeps, re
     deniedFields(deps.prefix, number, exchange, refusal),
     (permit: Permit) => {
       deps.recording.request(number, exchange.describe());
+      deps.recording.request(number, JSON.stringify({ refused: `${refusal.code}: ${refusal.message}` }));
       exchange.refuse(refusal, permit);
     },
     () => deps.fail(unrecorded()),
@@ -106,21 +111,18 @@ function replyThrough<F>(exchange: Exchange<F>, number: number, decision: Allow,
 
 /** A held command: attach to the request for exactly this command, wait a little, then go on, be told no, or be told to come back. */
 async function hold<F>(exchange: Exchange<F>, number: number, decision: Hold, deps: ExchangeDeps): Promise<void> {
-  const { command } = exchange;
-  let request: ApprovalRequest;
   try {
-    request = await deps.approvals.request(deps.session, deps.target, command, decision);
-  } catch {
-    refuse(exchange, number, deps, new Refusal('AUDIT_UNAVAILABLE', 'the approval request could not be stored; try again later'));
-    return;
+    let request = await deps.approvals.request(deps.session, deps.target, exchange.command, decision);
+    if (request.state === 'open') {
+      await deps.audit.record(heldEvent(deps.prefix, number, exchange, request));
+      exchange.pending(request, deps.approvals.link(request.id));
+      if (exchange.mayWait) request = await deps.approvals.settled(request.id, deps.target.holdMs, waiting(exchange, deps));
+    }
+    if (!deps.signal.aborted) await conclude(exchange, number, decision, deps, request);
+  } catch (error) {
+    if (error instanceof Refusal) refuse(exchange, number, deps, error);
+    else deps.fail(unrecorded());
   }
-  if (request.state === 'open') {
-    await deps.audit.record(heldEvent(deps, number, exchange, request));
-    exchange.pending(request, deps.approvals.link(request.id));
-    if (exchange.mayWait) request = await deps.approvals.settled(request.id, deps.target.holdMs, deps.signal);
-  }
-  if (deps.signal.aborted) return;
-  await conclude(exchange, number, decision, deps, request);
 }
 
 async function conclude<F>(exchange: Exchange<F>, number: number, decision: Hold, deps: ExchangeDeps, request: ApprovalRequest): Promise<void> {
@@ -142,8 +144,9 @@ async function conclude<F>(exchange: Exchange<F>, number: number, decision: Hold
   else refuse(exchange, number, deps, final.outcome === 'deny' ? denial(final) : stillPending(request, final, deps));
 }
 
-function heldEvent<F>(deps: ExchangeDeps, number: number, exchange: Exchange<F>, request: ApprovalRequest) {
-  return heldFields(deps.prefix, number, exchange, request);
+/** The wait ends with the session, or when the caller takes the command back. */
+function waiting<F>(exchange: Exchange<F>, deps: ExchangeDeps): AbortSignal {
+  return exchange.cancelled === undefined ? deps.signal : AbortSignal.any([deps.signal, exchange.cancelled]);
 }
 
 function denial(decision: Decision & { outcome: 'deny' }): Refusal {

@@ -3,8 +3,8 @@ import type { SecureContext } from 'node:tls';
 import type { ZodType } from 'zod';
 import type { Permit } from '../audit/permit.ts';
 import type { ApprovalRequest } from '../model/approval.ts';
-import type { Command } from '../model/command.ts';
-import type { MaskMethod } from '../model/decision.ts';
+import type { Classified, Command } from '../model/command.ts';
+import type { MaskMethod, Obligations } from '../model/decision.ts';
 import type { MaskedField, Outcome } from '../model/event.ts';
 import type { Refusal } from '../model/errors.ts';
 import type { Session } from '../model/session.ts';
@@ -20,6 +20,8 @@ export interface Protocol<Settings = unknown> {
   serve(connection: Connection, gateway: Gateway): Promise<void>;
   /** Looks at a target once, before or while serving: is it reachable, do the classified fields exist, what should an operator know? */
   inspect(target: Target<Settings>, gateway: Gateway): Promise<Inspection>;
+  /** What a command's text would count as, for `policy explain`. Nothing is sent. Throws Refusal UNPARSABLE. */
+  classify(target: Target<Settings>, text: string): Promise<Classified>;
   /** Turns what was recorded into what a person can page through. */
   replay(frames: AsyncIterable<RecordedFrame>): AsyncIterable<ReplayItem>;
 }
@@ -74,8 +76,6 @@ export interface Line {
    * intent is durable, in the order of the calls), or a promise while it is held: run no further command before it resolves.
    */
   run<Frames>(exchange: Exchange<Frames>): Promise<void> | undefined;
-  /** What a classification looks like for this caller: for protocols that must know before the first frame. */
-  method(command: Command, classification: string): MaskMethod;
   /** Ends the session in the log and seals its recording. */
   close(reason: string): Promise<void>;
 }
@@ -87,6 +87,12 @@ export interface Exchange<Frames> {
   readonly prepareOnly?: boolean;
   /** False while the target holds something for this caller that waiting would block others with (locks of an open transaction). */
   readonly mayWait: boolean;
+  /** Fires when the caller takes the command back while it waits (a cancel request). */
+  readonly cancelled?: AbortSignal;
+  /** Set where the command is not understood or not available: it is refused with this and recorded, whatever policy says. */
+  readonly refusal?: Refusal | undefined;
+  /** Whether every reply to this command can be masked as decided; if not, why, and what would work. Asked before anything is held or sent. */
+  maskable(obligations: Obligations): Refusal | undefined;
   /** The request as it goes into the recording: JSON text. */
   describe(): string;
   /** Sends the command upstream. What comes back goes to `reply` in order, in batches. Called at most once. */

@@ -25,6 +25,7 @@ export const eventTypes = [
   'recording.viewed',
   'audit.exported',
   'audit.heartbeat',
+  'audit.part',
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 

@@ -21,5 +21,12 @@ export type ClaimValue = string | number | boolean | readonly string[];
 /** A principal as this connection proved it. */
 export interface Caller {
   readonly principal: Principal;
-  readonly proof: { readonly kind: 'oidc' | 'ticket'; readonly id: string; readonly expiresAt: number };
+  readonly proof: {
+    readonly kind: 'oidc' | 'ticket';
+    readonly id: string;
+    /** ms since the epoch. */
+    readonly expiresAt: number;
+    /** The only targets that a ticket is good for; absent for OIDC tokens. */
+    readonly targets?: readonly string[];
+  };
 }

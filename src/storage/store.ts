@@ -12,16 +12,27 @@ export interface Store {
 }
 
 export interface ApprovalStore {
-  /** Inserts unless an open or approved, unexpired request with the same digest exists; returns the one that is there then. Atomic among all nodes. */
-  findOrCreate(request: ApprovalRequest): Promise<{ readonly request: ApprovalRequest; readonly created: boolean }>;
+  /**
+   * Inserts unless a live request with the same digest exists; returns the one that is there then. Live is open, approved or denied,
+   * and unexpired at the new request's `createdAt`: a denial answers identical retries until it expires too. Undefined when nothing
+   * was found and the requester has `limit` requests pending. Atomic among all nodes.
+   */
+  findOrCreate(
+    request: ApprovalRequest,
+    limit: number,
+  ): Promise<{ readonly request: ApprovalRequest; readonly created: boolean } | undefined>;
+  /** The live request with this digest. */
+  find(digest: string, now: number): Promise<ApprovalRequest | undefined>;
+  /** How many requests of this principal are pending: open or denied, and unexpired. */
+  pending(requester: string, now: number): Promise<number>;
   get(id: string): Promise<ApprovalRequest | undefined>;
-  /** Adds an answer and sets the state, only if the request is still open and has the answers that `expected` counts; false otherwise. */
+  /** Adds an answer and sets the state, only if the request is still open, unexpired at `decision.at` and has the answers that `expected` counts; false otherwise. */
   answer(id: string, expected: number, decision: ApprovalDecision, state: ApprovalState): Promise<boolean>;
   /** approved → consumed, exactly once, only with this digest and before expiry. */
   consume(id: string, digest: string, now: number): Promise<boolean>;
-  /** open or approved → expired, where `expiresAt` ≤ now; returns what expired. */
+  /** open or approved → expired, where `expiresAt` ≤ now; returns what expired, each once among all nodes, at most 500 in one call. */
   expire(now: number): Promise<readonly ApprovalRequest[]>;
-  /** Newest first. */
+  /** Newest first (ids are UUIDv7); those older than the request whose id is `after`. */
   list(query: { state?: ApprovalState; limit: number; after?: string }): Promise<readonly ApprovalRequest[]>;
 }
 

@@ -1,0 +1,97 @@
+import type { Refusal } from '../model/errors.ts';
+import type { Caller } from '../model/principal.ts';
+import type { Target } from '../model/target.ts';
+import type { Admin, ApprovalsAdmin, AuditAdmin, Explanation, PoliciesAdmin, SessionsAdmin, TicketsAdmin } from './admin.ts';
+import type { LiveSessions } from './live.ts';
+import type { AuditPort } from './ports.ts';
+import type { Classified } from '../model/command.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Gateway, Inspection, Protocol, RecordedFrame } from './protocol.ts';
+
+export interface AdministrationDeps {
+  readonly audit: AuditPort;
+  /** The audit log's reading half. */
+  readonly reader: AuditAdmin & {
+    sessionList(query: Parameters<SessionsAdmin['list']>[0]): ReturnType<SessionsAdmin['list']>;
+    sessionGet(id: string): ReturnType<SessionsAdmin['get']>;
+  };
+  readonly recorder: { frames(session: string): AsyncIterable<RecordedFrame> | undefined };
+  readonly approvals: ApprovalsAdmin;
+  readonly policy: {
+    list(): Awaited<ReturnType<PoliciesAdmin['list']>>;
+    explain(question: { principal: Principal; target: Target; classified: Classified }): Explanation;
+    reload(): ReturnType<PoliciesAdmin['reload']>;
+  };
+  readonly tickets: TicketsAdmin;
+  readonly protocols: readonly Protocol[];
+  readonly gateway: Gateway;
+  readonly live: LiveSessions;
+  readonly targets: ReadonlyMap<string, Target>;
+}
+
+/** What the API asks for, answered by the rooms. */
+export function createAdmin(deps: AdministrationDeps): Admin {
+  const { reader, policy, targets } = deps;
+  const protocolOf = (target: string) => deps.protocols.find(({ name }) => name === targets.get(target)?.protocol);
+  return {
+    approvals: deps.approvals,
+    audit: reader,
+    tickets: deps.tickets,
+    sessions: sessionsAdmin(deps),
+    policies: {
+      list: async () => policy.list(),
+      reload: () => policy.reload(),
+      async explain({ principal, target: name, text }) {
+        const target = targets.get(name);
+        const protocol = protocolOf(name);
+        if (target === undefined || protocol === undefined) throw new Error(`there is no target ${JSON.stringify(name)}`);
+        return policy.explain({ principal, target, classified: await protocol.classify(target, text) });
+      },
+    },
+    targets: {
+      get: (name) => targets.get(name),
+      list: () => Promise.all([...targets.values()].map((target) => summary(target, protocolOf(target.name), deps.gateway))),
+    },
+  };
+}
+
+function sessionsAdmin(deps: AdministrationDeps): SessionsAdmin {
+  const { reader, live } = deps;
+  return {
+    list: (query) => reader.sessionList(query),
+    get: (id) => reader.sessionGet(id),
+    replay(id, viewer, skip) {
+      const frames = deps.recorder.frames(id);
+      return frames === undefined ? undefined : replay(id, viewer, skip, frames, deps);
+    },
+    async terminate(id: string, by: Caller, reason: string) {
+      if (!live.has(id)) return false;
+      // In the log before it happens, like everything that happens.
+      await deps.audit.record({ type: 'session.terminated', session: id, principal: by.principal.id, reason });
+      return live.end(id, `ended by ${by.principal.name}: ${reason}`);
+    },
+  };
+}
+
+/** Looking is an event of its own, written before the first frame is shown. */
+async function* replay(id: string, viewer: Caller, skip: number, frames: AsyncIterable<RecordedFrame>, deps: AdministrationDeps) {
+  const session = await deps.reader.sessionGet(id);
+  const protocol = deps.protocols.find(({ name }) => name === session?.protocol);
+  if (protocol === undefined) return;
+  await deps.audit.record({ type: 'recording.viewed', session: id, principal: viewer.principal.id, skip });
+  let item = 0;
+  for await (const shown of protocol.replay(frames)) {
+    if (item >= skip) yield shown;
+    item += 1;
+  }
+}
+
+async function summary(target: Target, protocol: Protocol | undefined, gateway: Gateway) {
+  const { name, labels } = target;
+  const inspection: Inspection | undefined = await protocol?.inspect(target, gateway).catch((error: Error | Refusal) => ({
+    reachable: false,
+    mode: 'unknown',
+    warnings: [error.message],
+  }));
+  return { name, protocol: target.protocol, labels, ...(inspection === undefined ? {} : { inspection }) };
+}

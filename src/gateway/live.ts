@@ -1,0 +1,37 @@
+import { Refusal } from '../model/errors.ts';
+import type { Session } from '../model/session.ts';
+
+/** The sessions that are open on this node, and the means to end them. */
+export class LiveSessions {
+  readonly #open = new Map<string, { readonly session: Session; readonly controller: AbortController }>();
+
+  /** The signal fires when the session must end; its reason is a Refusal. */
+  add(session: Session): AbortController {
+    const controller = new AbortController();
+    this.#open.set(session.id, { session, controller });
+    return controller;
+  }
+
+  remove(id: string): void {
+    this.#open.delete(id);
+  }
+
+  has(id: string): boolean {
+    return this.#open.has(id);
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** False when no such session is open here. */
+  end(id: string, reason: string): boolean {
+    const entry = this.#open.get(id);
+    entry?.controller.abort(new Refusal('SESSION_ENDED', reason));
+    return entry !== undefined;
+  }
+
+  endAll(reason: string): void {
+    for (const id of [...this.#open.keys()]) this.end(id, reason);
+  }
+}

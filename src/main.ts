@@ -1,0 +1,218 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createApi } from './api/api.ts';
+import { createApprovals } from './approvals/approvals.ts';
+import { logNotifier } from './approvals/notifier.ts';
+import { present } from './approvals/present.ts';
+import { openAuditLog } from './audit/log.ts';
+import { createAuditReader } from './audit/reader.ts';
+import { type Config, loadConfig } from './config.ts';
+import { createAdmin } from './gateway/administration.ts';
+import { createGateway } from './gateway/gateway.ts';
+import { type Listener, listen } from './gateway/listener.ts';
+import { LiveSessions } from './gateway/live.ts';
+import type { Protocol } from './gateway/protocol.ts';
+import { createIdentity } from './identity/identity.ts';
+import { createLogger, type Log } from './logger.ts';
+import { createMaskTools } from './mask/tools.ts';
+import type { Target } from './model/target.ts';
+import { openPolicies } from './policy/port.ts';
+import { createProtocols } from './protocols/index.ts';
+import { openRecorder } from './recording/recorder.ts';
+import type { Credential } from './secrets/credential.ts';
+import { createSecrets } from './secrets/secrets.ts';
+import { openSqliteStore } from './storage/sqlite/store.ts';
+import { loadServerTls } from './wire/certificates.ts';
+
+export interface Running {
+  readonly config: Config;
+  /** Where the API and each protocol really listen (a configured port 0 chooses one). */
+  readonly addresses: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** What clients verify the gateway's certificate with. */
+  readonly caFile: string | undefined;
+  /** Ends sessions, seals recordings, signs the last checkpoint. */
+  stop(): Promise<void>;
+  /** Resolves when the gateway has stopped by itself because it may not go on (the audit log failed). */
+  readonly failed: Promise<Error>;
+}
+
+/** Starts the gateway that a configuration describes. Throws ConfigError, or the error of an address that is taken. */
+export async function start(configFile: string, log: Log = createLogger()): Promise<Running> {
+  const protocols = createProtocols();
+  const config = loadConfig(configFile, new Map(protocols.map((protocol) => [protocol.name, protocol.settings])));
+  const stopping: (() => Promise<void> | void)[] = [];
+  try {
+    return await compose(config, protocols, log, stopping);
+  } catch (error) {
+    for (const stop of stopping.reverse()) await stop();
+    throw error;
+  }
+}
+
+async function compose(config: Config, protocols: readonly Protocol[], log: Log, stopping: (() => Promise<void> | void)[]): Promise<Running> {
+  const now = Date.now;
+  const { data } = config;
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const failed = Promise.withResolvers<Error>();
+  const audit = await openAuditLog({ dir: join(data, 'audit'), origin: config.origin });
+  stopping.push(() => audit.close());
+  audit.onFailure((error) => {
+    log('error', 'the audit log has failed; the gateway stops', { error: error.message });
+    failed.resolve(error);
+  });
+  const store = await openSqliteStore({ file: join(data, 'store.db') });
+  stopping.push(() => store.close());
+  const recorder = await openRecorder({ dir: join(data, 'recordings'), audit, now });
+  stopping.push(() => recorder.close());
+  await recorder.recover();
+
+  const warn = (message: string, fields?: Record<string, string | number>) => log('warn', message, fields);
+  const policy = await openPolicies({
+    dir: config.policies,
+    classificationsOf,
+    log,
+    onActivated: async ({ version, previous, files, rules }) => {
+      await audit.record({ type: 'policy.activated', version, ...(previous === undefined ? {} : { previous }), files, rules });
+    },
+    onRejected: async ({ version, problems }) => {
+      log('error', 'new policies were rejected; the old ones stay in force', { problems: problems.join('\n') });
+      await audit.record({ type: 'policy.rejected', version, problems });
+    },
+  });
+  stopping.push(() => policy.close());
+
+  const identity = createIdentity({
+    issuers: config.issuers,
+    tickets: config.tickets,
+    store: store.tickets,
+    audit,
+    managesTickets: (caller) => policy.decideAdmin(caller, 'configure').outcome === 'allow',
+    targetExists: (name) => config.targets.has(name),
+    baseDir: dirname(config.file),
+    warn,
+  });
+  stopping.push(() => identity.close());
+  const secrets = createSecrets({
+    baseDir: dirname(config.file),
+    credentialOf: (name) => (config.targets.get(name)?.settings as { credential?: Credential } | undefined)?.credential,
+    warn,
+  });
+  const approvals = createApprovals({
+    store,
+    audit,
+    policy,
+    targets: config.targets,
+    now,
+    externalUrl: config.externalUrl,
+    defaultTtlMs: config.approvals.ttlMs,
+    notifiers: [logNotifier((line) => log('info', line))],
+    warn,
+  });
+  stopping.push(() => approvals.close());
+
+  const live = new LiveSessions();
+  const maskKey = loadMaskKey(join(data, 'mask.key'));
+  const gateway = createGateway({
+    audit,
+    policy,
+    approvals,
+    identity: identity.identity,
+    secrets,
+    recordings: recorder,
+    targets: config.targets,
+    live,
+    masksOf: (target) => createMaskTools(maskKey, { detectors: (target.settings as { detectors?: boolean }).detectors !== false }),
+    limits: config.limits,
+    now,
+    log,
+  });
+  const tls = await loadServerTls(
+    config.tls === 'development' ? { names: [] } : { ...config.tls, names: [] },
+    data,
+    { baseDir: dirname(config.file), warn },
+  );
+  stopping.push(() => tls.close());
+
+  const reader = createAuditReader(audit);
+  stopping.push(() => reader.close());
+  const admin = createAdmin({ audit, reader, recorder, approvals, policy, tickets: identity.tickets, protocols, gateway, live, targets: config.targets });
+  const api = createApi({
+    admin,
+    identity: identity.identity,
+    policy,
+    issuers: issuersOf(config),
+    tls: tls.pem,
+    present,
+    ready: () => true,
+    log,
+    now,
+  });
+  const listeners: Listener[] = [];
+  stopping.push(async () => {
+    live.endAll('the gateway is stopping');
+    await Promise.all(listeners.map((listener) => listener.close(5000)));
+  });
+  stopping.push(() => api.close());
+  const addresses: Record<string, { host: string; port: number }> = {};
+  for (const protocol of protocols) {
+    const address = config.listen.protocols.get(protocol.name);
+    if (address === undefined) continue;
+    const options = { ...address, tls: () => tls.context, plaintext: config.plaintext.loopback, maxConnections: config.limits.connections };
+    const listener = await listen(protocol, gateway, options);
+    listeners.push(listener);
+    addresses[protocol.name] = listener.address;
+  }
+  await api.listen({ host: config.listen.api.host, port: config.listen.api.port });
+  const bound = api.server.address();
+  addresses.api = { host: config.listen.api.host, port: bound !== null && typeof bound === 'object' ? bound.port : config.listen.api.port };
+  for (const target of config.targets.values()) void inspect(target, protocols, gateway, log);
+
+  await audit.record({ type: 'gateway.started', node: process.version, policy: policy.version, targets: [...config.targets.keys()], addresses });
+  const stop = once(async () => {
+    for (const step of stopping.slice().reverse()) {
+      if (step === closeAudit) await audit.record({ type: 'gateway.stopped' }).catch((error: unknown) => log('error', 'the end was not recorded', { error: String(error) }));
+      await step();
+    }
+  });
+  const closeAudit = stopping[0];
+  void failed.promise.then(stop);
+  return { config, addresses, caFile: tls.caFile, stop, failed: failed.promise };
+}
+
+async function inspect(target: Target, protocols: readonly Protocol[], gateway: Parameters<Protocol['inspect']>[1], log: Log): Promise<void> {
+  const protocol = protocols.find(({ name }) => name === target.protocol);
+  try {
+    const found = await protocol?.inspect(target, gateway);
+    for (const warning of found?.warnings ?? []) log('warn', `target ${target.name}: ${warning}`);
+  } catch (error) {
+    log('warn', `target ${target.name} could not be inspected`, { error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** Classifications that a target's configuration names; policy decides on `reveal` for each. */
+function classificationsOf(target: Target): readonly string[] {
+  const { classify } = target.settings as { classify?: Readonly<Record<string, string>> };
+  return [...new Set(Object.values(classify ?? {}))];
+}
+
+/** The key of tokens and digests: 32 random bytes, made on first start, readable by the gateway alone. */
+function loadMaskKey(file: string): Buffer {
+  if (!existsSync(file)) writeFileSync(file, randomBytes(32), { mode: 0o600 });
+  return readFileSync(file);
+}
+
+function issuersOf(config: Config): Parameters<typeof createApi>[0]['issuers'] {
+  const { login } = config;
+  const issuer = config.issuers.find(({ name }) => name === login?.issuer);
+  if (login === undefined || issuer === undefined) return [];
+  return [{ name: issuer.name, issuer: issuer.issuer, clientId: login.clientId, scope: login.scope, token: login.token }] as never;
+}
+
+function once(action: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= action();
+    return running;
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * What the gateway asks a server about its schema. Every name is qualified and search_path is pg_catalog alone: nothing
+ * that a user of the database made can stand in for a table, function or operator used here. PostgreSQL 10 and newer.
+ */
+
+const ours = `n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'`;
+
+/** oid, schema, name, kind, owner's name, whether we are (in) the owner's role, row security, has triggers, has rules that are no views. */
+export const relations = `
+  select c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE'), c.relrowsecurity,
+    exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal),
+    exists (select from pg_rewrite r where r.ev_class = c.oid and r.ev_type <> '1')
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and ${ours}
+  order by c.oid`;
+
+/** relation, attnum, name, type. */
+export const columns = `
+  select a.attrelid, a.attnum, a.attname, a.atttypid
+  from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+  where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and ${ours}
+  order by a.attrelid, a.attnum`;
+
+/** child, parent: inheritance and partitions. */
+export const inheritance = 'select inhrelid, inhparent from pg_inherits';
+
+/**
+ * relation, rule's name ("_RETURN" for a view's own), relation it reads, column it reads (0: none in particular), reads whole rows.
+ * pg_depend does not record that a rule reads a whole row; the rule's tree does, as a Var of attribute 0.
+ */
+export const ruleReads = `
+  select r.ev_class, r.rulename, d.refobjid, d.refobjsubid, r.ev_action::text like '%:varattno 0 %'
+  from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+  where d.refclassid = 'pg_class'::regclass and d.deptype = 'n' and r.ev_class >= 16384`;
+
+/** relation, rule's name, schema and name of a function of the database's own that the rule calls, also through an operator. */
+export const ruleCalls = `
+  select r.ev_class, r.rulename, n.nspname, p.proname
+  from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+    left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+    join pg_proc p on p.oid = case when d.refclassid = 'pg_proc'::regclass then d.refobjid else o.oprcode end
+    join pg_namespace n on n.oid = p.pronamespace
+  where p.oid >= 16384 and r.ev_class >= 16384`;
+
+/** relation, generated column, column it is computed from. PostgreSQL 15 and newer note it at the default, older ones at the column. */
+export const generated = `
+  select distinct a.attrelid, a.attnum, x.refobjsubid
+  from pg_attribute a left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
+    join pg_depend x on x.refclassid = 'pg_class'::regclass and x.refobjid = a.attrelid and x.refobjsubid > 0
+      and (x.classid = 'pg_attrdef'::regclass and x.objid = f.oid
+        or x.classid = 'pg_class'::regclass and x.objid = a.attrelid and x.objsubid = a.attnum)
+  where to_jsonb(a) ->> 'attgenerated' in ('s', 'v') and x.refobjsubid <> a.attnum`;
+
+/** schema, name, language, runs as its owner: functions, procedures and aggregates that did not come with the server. */
+export const functions = `
+  select n.nspname, p.proname, l.lanname, p.prosecdef
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+  where p.oid >= 16384`;
+
+/** schema, name of operators that did not come with the server. */
+export const operators = `
+  select distinct n.nspname, o.oprname from pg_operator o join pg_namespace n on n.oid = o.oprnamespace where o.oid >= 16384`;
+
+/** Our role, whether it is a superuser, whether it may bypass row security or read everything. */
+export const role = `
+  select current_user, r.rolsuper, r.rolbypassrls,
+    exists (select from pg_roles g where g.rolname = 'pg_read_all_data' and pg_has_role(g.oid, 'USAGE'))
+  from pg_roles r where r.rolname = current_user`;
+
+/** Whether we may read each of these columns: rows of relation, attnum, answer. OIDs and numbers only: nothing to quote. */
+export function mayRead(columns: readonly { readonly oid: number; readonly attnum: number }[]): string {
+  const values = columns.map(({ oid, attnum }) => `(${oid}::oid, ${attnum}::int2)`).join(', ');
+  return `select v.o, v.a, has_column_privilege(v.o, v.a, 'SELECT') from (values ${values}) v(o, a)`;
+}
+
+/**
+ * One text that changes whenever something above would answer differently. Every row of a catalog carries the transaction
+ * that wrote it, so a count and a sum of those notice any addition, change or removal; temporary tables are left out, since every
+ * session makes some. VACUUM and ANALYZE overwrite in place and change nothing here.
+ */
+export const version = `
+  select concat_ws('/', ${[
+    ['pg_namespace', "oid >= 16384 and nspname not like 'pg\\_%' or nspname = 'public'"],
+    ['pg_class', "oid >= 16384 and relpersistence <> 't'"],
+    [
+      'pg_attribute',
+      "attrelid in (select oid from pg_class where oid >= 16384 and relkind in ('r','p','v','m','f') and relpersistence <> 't')",
+    ],
+    ['pg_inherits', 'true'],
+    ['pg_rewrite', "oid >= 16384 and ev_class in (select oid from pg_class where relpersistence <> 't')"],
+    ['pg_attrdef', "adrelid in (select oid from pg_class where relpersistence <> 't')"],
+    ['pg_proc', 'oid >= 16384'],
+    ['pg_operator', 'oid >= 16384'],
+    ['pg_cast', 'oid >= 16384'],
+    ['pg_trigger', 'oid >= 16384'],
+    ['pg_policy', 'true'],
+  ]
+    .map(
+      ([table, where]) =>
+        `(select count(*) || ':' || coalesce(sum(xmin::text::bigint), 0) from ${table} where ${where})`,
+    )
+    .join(', ')})`;

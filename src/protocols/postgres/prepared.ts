@@ -1,0 +1,78 @@
+import type { Field, Format } from './codec.ts';
+import type { Understood } from './understand.ts';
+
+/** A prepared statement (Parse). */
+export interface Statement {
+  readonly kind: 'statement';
+  readonly name: string;
+  readonly text: string;
+  readonly parameterTypes: readonly number[];
+  readonly understood: Understood;
+  /** From Describe, with all formats text. */
+  fields: readonly Field[] | undefined;
+}
+
+/** A bound statement (Bind). */
+export interface Portal {
+  readonly kind: 'portal';
+  readonly name: string;
+  readonly statement: Statement;
+  readonly parameters: readonly (string | null)[];
+  readonly resultFormats: readonly Format[];
+  /** From Describe, with the formats of its Bind. */
+  fields: readonly Field[] | undefined;
+  /** Executed before with a row limit: going on needs no new decision. */
+  suspended: boolean;
+}
+
+interface Entry<T> {
+  readonly value: T;
+  readonly period: number;
+}
+
+/**
+ * Names as the server knows them. A name means something new from the moment its message is decoded, for the messages behind
+ * it in the pipeline; but if the server refuses that message, everything up to the next Sync is skipped and the name keeps its old
+ * meaning. So a new meaning is tentative until the server confirms it, and is dropped when the pipeline it came in (its
+ * “period”, which a Sync ends) fails. Otherwise a failed Bind could make the gateway take one statement for another.
+ */
+export class Names<T> {
+  readonly #confirmed = new Map<string, T>();
+  readonly #tentative = new Map<string, Entry<T>[]>();
+
+  get(name: string): T | undefined {
+    return this.#tentative.get(name)?.at(-1)?.value ?? this.#confirmed.get(name);
+  }
+
+  propose(name: string, value: T, period: number): void {
+    const entries = this.#tentative.get(name);
+    if (entries === undefined) this.#tentative.set(name, [{ value, period }]);
+    else entries.push({ value, period });
+  }
+
+  confirm(name: string, value: T): void {
+    const entries = this.#tentative.get(name) ?? [];
+    const left = entries.filter((entry) => entry.value !== value);
+    if (left.length === 0) this.#tentative.delete(name);
+    else this.#tentative.set(name, left);
+    this.#confirmed.set(name, value);
+  }
+
+  /** The pipeline `period` failed: what it proposed and was not confirmed never happened. */
+  fail(period: number): void {
+    for (const [name, entries] of this.#tentative) {
+      const left = entries.filter((entry) => entry.period !== period);
+      if (left.length === 0) this.#tentative.delete(name);
+      else this.#tentative.set(name, left);
+    }
+  }
+
+  /** The server forgot it (Close). Only what is confirmed goes; a later proposal stays. */
+  forget(name: string): void {
+    this.#confirmed.delete(name);
+  }
+
+  get size(): number {
+    return this.#confirmed.size + this.#tentative.size;
+  }
+}

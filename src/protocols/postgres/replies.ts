@@ -1,0 +1,398 @@
+import { PeerError, Refusal } from '../../model/errors.ts';
+import {
+  Found,
+  MessageReader,
+  Server,
+  noticeResponse,
+  errorResponse,
+  parseParameterStatus,
+  parseReadyForQuery,
+  parseReport,
+  parseRowDescription,
+  serverCaps,
+  type Field,
+  type ServerReport,
+  type TransactionStatus,
+} from './codec.ts';
+import type { Plan } from './rows.ts';
+import { Queue, type Run, type Unit } from './units.ts';
+
+/** What the server side tells the session. */
+export interface ReplyEvents {
+  /** Bytes for the client, in order. */
+  toClient(bytes: Buffer): void;
+  /** The source must pause until the promise resolves. */
+  wait(until: Promise<void>): void;
+  /** What rows of this description may show; throws Refusal MASK_IMPOSSIBLE. Undefined where nothing at the target is classified. */
+  plan(fields: readonly Field[], run: Run): Plan | undefined;
+  withhold(run: Run, refusal: Refusal): void;
+  ready(status: TransactionStatus): void;
+  /** A pipeline failed: everything up to its Sync was skipped by the server. */
+  failed(period: number): void;
+  copyIn(active: boolean): void;
+  /** A setting that statements are read by has changed at the server. */
+  drifted(name: string, value: string): void;
+}
+
+const settled = { N: Server.NoticeResponse, A: Server.NotificationResponse, S: Server.ParameterStatus };
+
+/**
+ * The server's half of a session: takes what it sends, knows by the queue of units what each message answers, and passes
+ * batches of frames to the exchange they belong to. A message that fits nothing is a PeerError: the server is not trusted.
+ */
+export class Replies {
+  readonly units = new Queue<Unit>();
+  readonly #reader = new MessageReader('server', serverCaps);
+  readonly #events: ReplyEvents;
+  /** The batch being collected: `#batch[#from..#to)` of the first unit's run. */
+  #batch: Buffer | undefined;
+  #from = 0;
+  #to = 0;
+  #rows = 0;
+  /** An error in the extended protocol, and the Sync that ends it has not been sent: nothing is answered before. */
+  #skipping = false;
+  /** A reply was withheld in the extended protocol: nothing more is shown before its Sync's ReadyForQuery. */
+  #muted = false;
+  #large: Run | undefined;
+
+  constructor(events: ReplyEvents) {
+    this.#events = events;
+  }
+
+  push(unit: Unit): void {
+    if (this.#skipping && unit.kind !== 'sync') {
+      skip(unit);
+      return;
+    }
+    this.units.push(unit);
+    if (unit.kind === 'local') this.#locals();
+    if (this.#skipping && unit.kind === 'sync') {
+      this.#skipping = false;
+      this.#events.failed(unit.period);
+    }
+  }
+
+  feed(chunk: Buffer): void {
+    const reader = this.#reader;
+    reader.feed(chunk);
+    for (let found = reader.next(); found !== Found.Nothing; found = reader.next()) {
+      if (found === Found.Message) this.#message(reader.type, reader.buffer, reader.start, reader.end);
+      else this.#piece(found, reader.type, reader.buffer, reader.start, reader.end);
+    }
+    this.#flush();
+  }
+
+  /** The server is gone: whatever was on its way ends as unknown. */
+  abandon(): void {
+    for (let unit = this.units.shift(); unit !== undefined; unit = this.units.shift()) {
+      if ('run' in unit) finish(unit.run, 'unknown');
+    }
+  }
+
+  #message(type: number, buffer: Buffer, start: number, end: number): void {
+    const unit = this.units.first;
+    if (type === Server.DataRow || type === Server.CopyData) {
+      if (unit === undefined || !('run' in unit) || (type === Server.DataRow && unit.run.needsPlan && unit.run.plan === undefined && unit.run.withheld === undefined)) throw unexpected(type);
+      this.#frame(buffer, start, end, 1);
+      return;
+    }
+    if (type === settled.N || type === settled.A || type === settled.S) {
+      this.#aside(type, buffer, start, end);
+      return;
+    }
+    if (unit === undefined) {
+      // A server that shuts down says so before it hangs up, whether asked or not.
+      if (type === Server.ErrorResponse) this.#emit(this.#report(buffer, start, end, true));
+      else throw unexpected(type);
+      return;
+    }
+    this.#step(unit, type, buffer, start, end);
+  }
+
+  #step(unit: Unit, type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === Server.ErrorResponse) {
+      this.#error(unit, buffer, start, end);
+      return;
+    }
+    switch (unit.kind) {
+      case 'parse':
+      case 'bind':
+        if (type !== (unit.kind === 'parse' ? Server.ParseComplete : Server.BindComplete)) throw unexpected(type);
+        unit.confirm();
+        this.#passOn(buffer, start, end);
+        return;
+      case 'close':
+        if (type !== Server.CloseComplete) throw unexpected(type);
+        this.#passOn(buffer, start, end);
+        return;
+      case 'describe':
+        this.#described(unit, type, buffer, start, end);
+        return;
+      case 'execute':
+        this.#executing(unit.run, type, buffer, start, end);
+        return;
+      case 'query':
+      case 'call':
+        this.#querying(unit, type, buffer, start, end);
+        return;
+      case 'sync':
+      case 'poison':
+        if (type !== Server.ReadyForQuery || (unit.kind === 'poison' && !(unit.simple && unit.failed))) throw unexpected(type);
+        this.#ready(buffer, start, end);
+        return;
+      case 'local':
+        throw unexpected(type);
+    }
+  }
+
+  #described(unit: Unit & { kind: 'describe' }, type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === Server.ParameterDescription && unit.of.kind === 'statement') {
+      if (!unit.hidden) this.#emit(buffer.subarray(start, end));
+      return;
+    }
+    if (type === Server.RowDescription) unit.of.fields = parseRowDescription(buffer, start, end);
+    else if (type !== Server.NoData) throw unexpected(type);
+    this.units.shift();
+    if (!unit.hidden) this.#emit(buffer.subarray(start, end));
+    const next = this.units.first;
+    if (next?.kind === 'execute' && unit.of.fields !== undefined && unit.of.kind === 'portal') this.#adopt(next.run, unit.of.fields);
+    this.#locals();
+  }
+
+  /** Makes the plan for what follows; rows that cannot be masked are withheld. */
+  #adopt(run: Run, fields: readonly Field[]): void {
+    try {
+      run.plan = this.#events.plan(fields, run);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      run.plan = undefined;
+      this.#events.withhold(run, error);
+    }
+  }
+
+  #executing(run: Run, type: number, buffer: Buffer, start: number, end: number): void {
+    switch (type) {
+      case Server.CommandComplete:
+      case Server.EmptyQueryResponse:
+      case Server.PortalSuspended:
+        this.#frame(buffer, start, end, 0);
+        this.#flush();
+        this.#conclude(run);
+        this.units.shift();
+        this.#locals();
+        return;
+      default:
+        this.#copying(type, buffer, start, end);
+    }
+  }
+
+  #querying(unit: Unit & { kind: 'query' | 'call' }, type: number, buffer: Buffer, start: number, end: number): void {
+    const { run } = unit;
+    switch (type) {
+      case Server.RowDescription: {
+        this.#flush();
+        this.#adopt(run, parseRowDescription(buffer, start, end));
+        this.#frame(buffer, start, end, 0);
+        return;
+      }
+      case Server.CommandComplete:
+      case Server.EmptyQueryResponse:
+        this.#frame(buffer, start, end, 0);
+        return;
+      case Server.FunctionCallResponse:
+        if (unit.kind !== 'call') throw unexpected(type);
+        this.#frame(buffer, start, end, 0);
+        return;
+      case Server.ReadyForQuery:
+        this.#flush();
+        this.#conclude(run);
+        this.#ready(buffer, start, end);
+        return;
+      default:
+        this.#copying(type, buffer, start, end);
+    }
+  }
+
+  #copying(type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === Server.CopyInResponse) this.#events.copyIn(true);
+    else if (type !== Server.CopyOutResponse && type !== Server.CopyDone) throw unexpected(type);
+    this.#frame(buffer, start, end, 0);
+  }
+
+  #error(unit: Unit, buffer: Buffer, start: number, end: number): void {
+    this.#flush();
+    if (unit.kind === 'local') throw unexpected(Server.ErrorResponse);
+    if (unit.kind === 'poison') {
+      this.#emit(unit.report);
+      unit.failed = true;
+      if (!unit.simple) this.#skipToSync();
+      return;
+    }
+    this.#events.copyIn(false);
+    if ('run' in unit) {
+      const { run } = unit;
+      const report = parseReport(buffer, start, end);
+      run.status = report.sqlstate === '57014' ? 'cancelled' : 'error';
+      run.errorCode = report.sqlstate;
+      this.#show(run, this.#report(buffer, start, end, run.touches), 0);
+      this.#conclude(run);
+      if (unit.kind !== 'execute') return; // ReadyForQuery ends it
+    } else {
+      this.#emit(this.#report(buffer, start, end, false));
+    }
+    if (unit.kind === 'sync') return; // an error while committing; ReadyForQuery follows
+    this.#skipToSync();
+  }
+
+  /** The server answers nothing more before the next Sync, which may not have been sent yet. */
+  #skipToSync(): void {
+    for (let unit = this.units.first; unit !== undefined && unit.kind !== 'sync'; unit = this.units.first) {
+      this.units.shift();
+      skip(unit);
+    }
+    const sync = this.units.first;
+    if (sync?.kind === 'sync') this.#events.failed(sync.period);
+    else this.#skipping = true;
+  }
+
+  /** True while everything up to a Sync is to be ignored. */
+  get skipping(): boolean {
+    return this.#skipping;
+  }
+
+  #ready(buffer: Buffer, start: number, end: number): void {
+    this.#muted = false;
+    this.units.shift();
+    this.#events.copyIn(false);
+    this.#events.ready(parseReadyForQuery(buffer, start, end));
+    this.#emit(buffer.subarray(start, end));
+    this.#locals();
+  }
+
+  #passOn(buffer: Buffer, start: number, end: number): void {
+    this.units.shift();
+    this.#emit(buffer.subarray(start, end));
+    this.#locals();
+  }
+
+  /** The gateway's own answers go out when it is their turn. */
+  #locals(): void {
+    for (let unit = this.units.first; unit?.kind === 'local'; unit = this.units.first) {
+      this.units.shift();
+      this.#emit(unit.bytes);
+    }
+  }
+
+  /** Adds a message to the batch; messages that are neighbours in a chunk are passed on as one piece. */
+  #frame(buffer: Buffer, start: number, end: number, rows: number): void {
+    if (this.#batch === buffer && this.#to === start) {
+      this.#to = end;
+    } else {
+      this.#flush();
+      this.#batch = buffer;
+      this.#from = start;
+      this.#to = end;
+    }
+    this.#rows += rows;
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    const unit = this.units.first;
+    const rows = this.#rows;
+    this.#rows = 0;
+    if (unit === undefined || !('run' in unit)) throw unexpected(batch[this.#from]!);
+    this.#show(unit.run, batch.subarray(this.#from, this.#to), rows);
+  }
+
+  #emit(bytes: Buffer): void {
+    if (!this.#muted) this.#events.toClient(bytes);
+  }
+
+  #show(run: Run, bytes: Buffer, rows: number, large = false): void {
+    if (this.#muted || run.withheld !== undefined || run.ended) return;
+    const until = run.reply.frames({ bytes, plan: run.plan, large }, rows);
+    if (until !== undefined) this.#events.wait(until);
+  }
+
+  /** Header and pieces of a row or COPY line of more than 1 MiB: passed on as they come. */
+  #piece(found: Found, type: number, buffer: Buffer, start: number, end: number): void {
+    this.#flush();
+    const unit = this.units.first;
+    if (found === Found.LargeHeader) {
+      if (unit === undefined || !('run' in unit) || (type === Server.DataRow && unit.run.needsPlan && unit.run.plan === undefined && unit.run.withheld === undefined)) throw unexpected(type);
+      this.#large = unit.run;
+    }
+    const run = this.#large;
+    if (run === undefined) throw unexpected(type);
+    this.#show(run, buffer.subarray(start, end), found === Found.LargeHeader ? 1 : 0, true);
+    if (found === Found.LargePiece && this.#reader.remaining === 0) this.#large = undefined;
+  }
+
+  /** The command's outcome is known; a withheld reply ends with the refusal in its place. */
+  #conclude(run: Run): void {
+    if (run.ended) return;
+    if (run.withheld !== undefined) {
+      this.#emit(run.withheld);
+      this.#muted = this.units.first?.kind === 'execute';
+    }
+    finish(run, run.status);
+  }
+
+  /** Notices, notifications and settings come at any time. */
+  #aside(type: number, buffer: Buffer, start: number, end: number): void {
+    this.#flush();
+    const unit = this.units.first;
+    const run = unit !== undefined && 'run' in unit ? unit.run : undefined;
+    if (type === Server.NoticeResponse) {
+      const notice = run?.touches === true ? this.#report(buffer, start, end, true) : buffer.subarray(start, end);
+      if (run === undefined) this.#emit(notice);
+      else this.#show({ ...run, plan: undefined }, notice, 0);
+      return;
+    }
+    if (type === Server.ParameterStatus) {
+      const { name, value } = parseParameterStatus(buffer, start, end);
+      if (name === 'client_encoding' ? value !== 'UTF8' : name === 'standard_conforming_strings' && value !== 'on') this.#events.drifted(name, value);
+    }
+    this.#emit(buffer.subarray(start, end));
+  }
+
+  /** An error or notice as the client may see it: where classified data was near, without what quotes values. */
+  #report(buffer: Buffer, start: number, end: number, quoting: boolean): Buffer {
+    return quoting ? withoutQuotes(parseReport(buffer, start, end), buffer[start] === Server.ErrorResponse) : buffer.subarray(start, end);
+  }
+}
+
+/** DETAIL, CONTEXT and the internal query may quote rows; the message itself may quote a value, so what is in quotes goes too. */
+function withoutQuotes(report: ServerReport, isError: boolean): Buffer {
+  const message = report.message.replaceAll(/"[^"]*[0-9@][^"]*"/g, '"…"');
+  const hint = report.fields.get('H');
+  const shown = { severity: severityOf(report), code: report.sqlstate, message, ...(hint === undefined ? {} : { hint }) };
+  return isError ? errorResponse(shown) : noticeResponse(shown);
+}
+
+function severityOf(report: ServerReport): 'ERROR' | 'FATAL' | 'PANIC' | 'WARNING' | 'NOTICE' | 'INFO' | 'LOG' | 'DEBUG' {
+  const known = ['ERROR', 'FATAL', 'PANIC', 'WARNING', 'NOTICE', 'INFO', 'LOG', 'DEBUG'] as const;
+  return known.find((name) => name === report.severity) ?? 'ERROR';
+}
+
+/** What the server will not answer: it has skipped it. */
+function skip(unit: Unit): void {
+  if (!('run' in unit)) return;
+  unit.run.errorCode ??= 'skipped';
+  finish(unit.run, 'cancelled');
+}
+
+function finish(run: Run, status: Run['status']): void {
+  if (run.ended) return;
+  run.ended = true;
+  run.reply.end({ status, ...(run.errorCode === undefined ? {} : { errorCode: run.errorCode }) });
+  run.done?.(run);
+}
+
+function unexpected(type: number): PeerError {
+  return new PeerError('UPSTREAM_PROTOCOL', `the server sent a message of type “${String.fromCharCode(type)}” where none was due`);
+}
+

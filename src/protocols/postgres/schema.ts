@@ -1,0 +1,181 @@
+import { PeerError } from '../../model/errors.ts';
+import * as queries from './catalog-queries.ts';
+import type { QueryConnection, Row } from './query-connection.ts';
+
+/** What the server's catalogs say, as far as it matters here; nothing is concluded yet. Without the server's own schemas. */
+export interface Schema {
+  readonly version: string;
+  readonly relations: readonly SchemaRelation[];
+  /** Inheritance and partitions. */
+  readonly parents: readonly { readonly child: number; readonly parent: number }[];
+  readonly ruleReads: readonly RuleRead[];
+  readonly ruleCalls: readonly {
+    readonly relation: number;
+    readonly rule: string;
+    readonly schema: string;
+    readonly name: string;
+  }[];
+  readonly generated: readonly { readonly relation: number; readonly column: number; readonly from: number }[];
+  readonly functions: readonly {
+    readonly schema: string;
+    readonly name: string;
+    readonly language: string;
+    readonly definer: boolean;
+  }[];
+  readonly operators: readonly { readonly schema: string; readonly name: string }[];
+  readonly role: {
+    readonly name: string;
+    readonly superuser: boolean;
+    readonly bypassesRowSecurity: boolean;
+    readonly readsAll: boolean;
+  };
+}
+
+export const relationKinds = { r: 'table', p: 'partitioned', v: 'view', m: 'materialized', f: 'foreign' } as const;
+export type RelationKind = (typeof relationKinds)[keyof typeof relationKinds];
+
+export interface SchemaRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: RelationKind;
+  readonly owner: string;
+  /** Our role owns it or is a member of the owner: grants do not bind us. */
+  readonly owned: boolean;
+  readonly rowSecurity: boolean;
+  readonly triggers: boolean;
+  /** Rules other than a view's own: writing to it does something else, or more. */
+  readonly rules: boolean;
+  readonly columns: readonly SchemaColumn[];
+}
+
+export interface SchemaColumn {
+  readonly attnum: number;
+  readonly name: string;
+  readonly typeOid: number;
+}
+
+/** A rule (a view's own is `_RETURN`) reads a column; `column` 0 stands for the relation, with none in particular. */
+export interface RuleRead {
+  readonly relation: number;
+  readonly rule: string;
+  readonly reads: number;
+  readonly column: number;
+  /** Somewhere in the rule a whole row is read, of this relation or of another. */
+  readonly wholeRow: boolean;
+}
+
+/** Reads everything in one snapshot. Rejects as QueryConnection.run does, or with PeerError when an answer has the wrong form. */
+export async function readSchema(connection: QueryConnection, timeoutMs: number): Promise<Schema> {
+  const ask = (sql: string) => connection.run(sql, timeoutMs);
+  await ask('begin isolation level repeatable read read only');
+  const version = await readVersion(connection, timeoutMs);
+  const relations = await ask(queries.relations);
+  const columns = Map.groupBy((await ask(queries.columns)).map(readColumn), ({ relation }) => relation);
+  const schema: Schema = {
+    version,
+    relations: relations.map((row) => {
+      const [oid, schemaName, name, kind, owner, owned, rowSecurity, triggers, rules] = row;
+      const known = relationKinds[text(kind) as keyof typeof relationKinds];
+      if (known === undefined) throw wrong();
+      return {
+        oid: number(oid),
+        schema: text(schemaName),
+        name: text(name),
+        kind: known,
+        owner: text(owner),
+        owned: bool(owned),
+        rowSecurity: bool(rowSecurity),
+        triggers: bool(triggers),
+        rules: bool(rules),
+        columns: columns.get(number(oid)) ?? [],
+      };
+    }),
+    parents: (await ask(queries.inheritance)).map(([child, parent]) => ({
+      child: number(child),
+      parent: number(parent),
+    })),
+    ruleReads: (await ask(queries.ruleReads)).map(([relation, rule, reads, column, wholeRow]) => ({
+      relation: number(relation),
+      rule: text(rule),
+      reads: number(reads),
+      column: number(column),
+      wholeRow: bool(wholeRow),
+    })),
+    ruleCalls: (await ask(queries.ruleCalls)).map(([relation, rule, schemaName, name]) => ({
+      relation: number(relation),
+      rule: text(rule),
+      schema: text(schemaName),
+      name: text(name),
+    })),
+    generated: (await ask(queries.generated)).map(([relation, column, from]) => ({
+      relation: number(relation),
+      column: number(column),
+      from: number(from),
+    })),
+    functions: (await ask(queries.functions)).map(([schemaName, name, language, definer]) => ({
+      schema: text(schemaName),
+      name: text(name),
+      language: text(language),
+      definer: bool(definer),
+    })),
+    operators: (await ask(queries.operators)).map(([schemaName, name]) => ({
+      schema: text(schemaName),
+      name: text(name),
+    })),
+    role: readRole((await ask(queries.role))[0]),
+  };
+  await ask('commit');
+  return schema;
+}
+
+/** Changes whenever readSchema would answer differently; see the query. */
+export async function readVersion(connection: QueryConnection, timeoutMs: number): Promise<string> {
+  const [row] = await connection.run(queries.version, timeoutMs);
+  return text(row?.[0]);
+}
+
+/** Which of these columns our role may read, as `oid.attnum`. */
+export async function readable(
+  connection: QueryConnection,
+  columns: readonly { readonly oid: number; readonly attnum: number }[],
+  timeoutMs: number,
+): Promise<ReadonlySet<string>> {
+  if (columns.length === 0) return new Set();
+  const rows = await connection.run(queries.mayRead(columns), timeoutMs);
+  // Null: the column went away meanwhile.
+  return new Set(rows.filter(([, , may]) => may === 't').map(([oid, attnum]) => `${number(oid)}.${number(attnum)}`));
+}
+
+function readColumn([relation, attnum, name, typeOid]: Row): SchemaColumn & { readonly relation: number } {
+  return { relation: number(relation), attnum: number(attnum), name: text(name), typeOid: number(typeOid) };
+}
+
+function readRole(row: Row | undefined): Schema['role'] {
+  const [name, superuser, bypasses, readsAll] = row ?? [];
+  return {
+    name: text(name),
+    superuser: bool(superuser),
+    bypassesRowSecurity: bool(bypasses),
+    readsAll: bool(readsAll),
+  };
+}
+
+function text(value: string | null | undefined): string {
+  if (value === null || value === undefined) throw wrong();
+  return value;
+}
+
+function number(value: string | null | undefined): number {
+  if (value === null || value === undefined || !/^-?\d{1,10}$/.test(value)) throw wrong();
+  return Number(value);
+}
+
+function bool(value: string | null | undefined): boolean {
+  if (value !== 't' && value !== 'f') throw wrong();
+  return value === 't';
+}
+
+function wrong(): PeerError {
+  return new PeerError('UPSTREAM_PROTOCOL', 'the server describes its schema in a form that is not understood');
+}

@@ -1,0 +1,109 @@
+import type { Permit } from '../../audit/permit.ts';
+import type { Exchange, Masks, Reply } from '../../gateway/protocol.ts';
+import type { ApprovalRequest } from '../../model/approval.ts';
+import type { Command } from '../../model/command.ts';
+import type { MaskMethod, Obligations } from '../../model/decision.ts';
+import type { Refusal } from '../../model/errors.ts';
+import { noticeResponse } from './codec.ts';
+import { type Frames, maskFrames } from './rows.ts';
+import type { Run } from './units.ts';
+
+/** How one statement reaches the server and its answers reach the client; the session implements it. */
+export interface StatementRoute {
+  readonly command: Command;
+  readonly prepareOnly: boolean;
+  readonly mayWait: boolean;
+  readonly cancelled: AbortSignal;
+  /** Column names where the reply will not bring them (the client described the statement earlier). */
+  readonly columns: readonly string[] | undefined;
+  readonly needsPlan: boolean;
+  readonly touches: boolean;
+  /** Set where the gateway does not understand the command. */
+  readonly refusal?: Refusal;
+  maskable(obligations: Obligations): Refusal | undefined;
+  send(permit: Permit, run: Run): void;
+  refuse(refusal: Refusal, permit: Permit): void;
+  toClient(bytes: Buffer): void;
+  /** The rest of this run's reply must not be shown, and the server may stop making it. */
+  withhold(run: Run, refusal: Refusal): void;
+  done(run: Run): void;
+}
+
+/** A statement's half of the line. One a command; everything it does is in the route. */
+export class StatementExchange implements Exchange<Frames> {
+  readonly command: Command;
+  readonly prepareOnly: boolean;
+  readonly mayWait: boolean;
+  readonly cancelled: AbortSignal;
+  readonly refusal: Refusal | undefined;
+  readonly #route: StatementRoute;
+  #run: Run | undefined;
+  /** What classifications look like in this command's reply: set by the decision, before anything is sent. */
+  method: (classification: string) => MaskMethod = () => 'redact';
+
+  constructor(route: StatementRoute) {
+    this.#route = route;
+    this.command = route.command;
+    this.prepareOnly = route.prepareOnly;
+    this.mayWait = route.mayWait;
+    this.cancelled = route.cancelled;
+    this.refusal = route.refusal;
+  }
+
+  maskable(obligations: Obligations): Refusal | undefined {
+    this.method = (classification) => obligations.masks[classification] ?? 'redact';
+    return this.#route.maskable(obligations);
+  }
+
+  describe(): string {
+    const { text, parameters } = this.command;
+    const { columns } = this.#route;
+    return JSON.stringify({ text, ...(parameters === undefined ? {} : { parameters }), ...(columns === undefined ? {} : { columns }) });
+  }
+
+  forward(permit: Permit, reply: Reply<Frames>): void {
+    const { needsPlan, touches } = this.#route;
+    this.#run = {
+      reply,
+      method: this.method,
+      plan: undefined,
+      needsPlan,
+      touches,
+      status: 'ok',
+      errorCode: undefined,
+      withheld: undefined,
+      ended: false,
+      done: (run) => this.#route.done(run),
+    };
+    this.#route.send(permit, this.#run);
+  }
+
+  mask(frames: Frames, masks: Masks): Buffer {
+    return maskFrames(frames, masks);
+  }
+
+  respond(bytes: Buffer): undefined {
+    this.#route.toClient(bytes); // The session pauses the server itself while its client is slow.
+  }
+
+  refuse(refusal: Refusal, permit: Permit): void {
+    this.#route.refuse(refusal, permit);
+  }
+
+  withhold(refusal: Refusal): void {
+    if (this.#run !== undefined) this.#route.withhold(this.#run, refusal);
+  }
+
+  pending(request: ApprovalRequest, link: string): void {
+    const who = request.approvers.join(' and ');
+    this.#route.toClient(
+      noticeResponse({
+        severity: 'NOTICE',
+        code: '00000',
+        message: `waiting for approval by ${who} (request ${request.id})`,
+        detail: `Rule: ${request.rule}. Approval: ${link}`,
+        hint: 'If nobody answers in time this command fails with SQLSTATE ZS001; run the identical command again then.',
+      }),
+    );
+  }
+}

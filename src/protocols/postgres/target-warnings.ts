@@ -1,0 +1,97 @@
+import { type Classification, qualified } from './classification.ts';
+import type { Schema } from './schema.ts';
+
+/** How far the upstream role itself keeps classified data back: the strongest single control there is. */
+export type RoleMode = 'superuser' | 'owner' | 'reader' | 'no-grant' | 'nothing-classified';
+
+export interface RoleFindings {
+  readonly mode: RoleMode;
+  /** Classified columns that the role may read, `schema.table.column`. */
+  readonly readable: readonly string[];
+}
+
+/** `mayRead` holds `oid.attnum` of the classified columns that the role may read. */
+export function roleFindings(schema: Schema, { columns }: Classification, mayRead: ReadonlySet<string>): RoleFindings {
+  const holders = schema.relations.filter((relation) => columns.has(relation.oid));
+  const readable = holders.flatMap((relation) =>
+    relation.columns
+      .filter(({ attnum }) => columns.get(relation.oid)?.has(attnum) && mayRead.has(`${relation.oid}.${attnum}`))
+      .map(({ name }) => `${qualified(relation)}.${name}`),
+  );
+  return {
+    mode: modeOf(
+      schema,
+      holders.length > 0,
+      holders.some(({ owned }) => owned),
+      readable.length > 0,
+    ),
+    readable,
+  };
+}
+
+function modeOf({ role }: Schema, classified: boolean, owned: boolean, readable: boolean): RoleMode {
+  if (role.superuser) return 'superuser';
+  if (!classified) return 'nothing-classified';
+  if (owned) return 'owner';
+  return readable ? 'reader' : 'no-grant';
+}
+
+/** What an operator should know of a target, worst first; one sentence each. */
+export function targetWarnings(schema: Schema, classification: Classification, role: RoleFindings): readonly string[] {
+  const warnings: string[] = [];
+  const { name } = schema.role;
+  for (const entry of classification.missing)
+    warnings.push(`classify: there is no column ${entry}; nothing is masked by this entry`);
+  if (role.mode === 'superuser')
+    warnings.push(
+      `the role ${name} is a superuser: no grant binds it; use a role without rights on classified columns`,
+    );
+  if (role.mode === 'owner')
+    warnings.push(`the role ${name} owns tables with classified columns: no grant binds it there`);
+  if (schema.role.bypassesRowSecurity && role.mode !== 'superuser')
+    warnings.push(`the role ${name} bypasses row security`);
+  if (role.mode === 'reader')
+    warnings.push(
+      `the role ${name} may read ${listed(role.readable)}; without that grant the database itself would keep ${role.readable.length === 1 ? 'it' : 'them'} back`,
+    );
+  for (const { oid, schema: inSchema, name: relation, kind } of schema.relations) {
+    const derived = classification.derived.get(oid);
+    if (derived !== undefined)
+      warnings.push(
+        `${kindName[kind]} ${qualified({ schema: inSchema, name: relation })} counts as classified: it ${derived.reasons.slice(0, 3).join(', ')}`,
+      );
+  }
+  const suspects = unlisted(schema, classification);
+  if (suspects.length > 0) warnings.push(`not classified, though the name suggests it: ${listed(suspects)}`);
+  return warnings;
+}
+
+const kindName = {
+  table: 'table',
+  partitioned: 'table',
+  foreign: 'foreign table',
+  view: 'view',
+  materialized: 'materialized view',
+} as const;
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 20).join(', ');
+  return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
+}
+
+const personal =
+  /(^|_)(ssn|social_security(_(no|number))?|national_id|tax_id|passport(_(no|number))?|iban|bic|account_(no|number)|card_?(no|number)|credit_?card|pan|cvv|cvc|password|passwd|pwd|password_hash|secret|api_?key|private_key|access_token|refresh_token|e?mail(_address)?|phone(_number)?|mobile|birth_?(date|day)|date_of_birth|dob|salary|wage|diagnosis|street|postal_address|ip_address)($|_)/;
+
+function unlisted(schema: Schema, { columns, derived }: Classification): readonly string[] {
+  return schema.relations
+    .filter(({ oid, kind }) => !derived.has(oid) && kind !== 'view')
+    .flatMap((relation) =>
+      relation.columns
+        .filter(({ attnum, name }) => personal.test(snakeCase(name)) && !columns.get(relation.oid)?.has(attnum))
+        .map(({ name }) => `${qualified(relation)}.${name}`),
+    );
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
+}
