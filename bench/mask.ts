@@ -22,7 +22,10 @@ export function rows(secretEvery: number): Buffer {
   const messages: Buffer[] = [];
   let size = 0;
   for (let i = 0; size < chunkSize; i++) {
-    const secret = secretEvery > 0 && i % secretEvery === 0 ? `card 4111 1111 1111 1111 of order ${i}` : `parcel left at the door of number ${i % 90}`;
+    const secret =
+      secretEvery > 0 && i % secretEvery === 0
+        ? `card 4111 1111 1111 1111 of order ${i}`
+        : `parcel left at the door of number ${i % 90}`;
     const values = [
       String(100_000 + i * 7),
       `Customer number ${i}`,

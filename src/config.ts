@@ -12,7 +12,7 @@ import {
   resolvePaths,
   targetSchema,
 } from './config/json-schema.ts';
-import { type Address, frame, targetFrame } from './config/schema.ts';
+import { type Address, frame, listenSchema, targetFrame, targetName } from './config/schema.ts';
 import type { IssuerConfig, TicketsConfig } from './identity/config.ts';
 import { ConfigError } from './model/errors.ts';
 import type { Target } from './model/target.ts';
@@ -76,11 +76,11 @@ export function parseConfig(text: string, file: string, protocols: ProtocolSchem
   const complaints: Complaint[] = [];
   const given = resolvePaths(configJsonSchema(protocols), raw, (path) => resolve(base, path));
 
-  const parsed = frame.safeParse(given);
+  const parsed = frame.extend({ listen: listenSchema([...protocols.keys()]) }).safeParse(given, { reportInput: true });
   const schema = configJsonSchema(protocols);
   if (!parsed.success) complaints.push(...complaintsOf(parsed.error.issues, (path) => knownKeys(schema, path)));
   const targets = readTargets(section(given, 'targets'), protocols, complaints);
-  if (parsed.success) complaints.push(...contradictions(parsed.data, protocols, targets));
+  if (parsed.success) complaints.push(...contradictions(parsed.data, targets));
 
   if (complaints.length > 0 || !parsed.success) {
     const placed = complaints
@@ -123,13 +123,15 @@ function readTargets(
   const targets = new Map<string, Target>();
   for (const [name, given] of Object.entries(sections)) {
     const path = ['targets', name];
+    const named = targetName.safeParse(name);
+    if (!named.success) complaints.push(...named.error.issues.map(({ message }) => ({ path, atKey: true, message })));
     if (!isRecord(given)) {
       complaints.push({ path, message: 'expected a map' });
       continue;
     }
-    const own = targetFrame.safeParse(given);
+    const own = targetFrame.safeParse(given, { reportInput: true });
     if (!own.success) complaints.push(...complaintsOf(own.error.issues, () => [], path));
-    const protocol = typeof given['protocol'] === 'string' ? given['protocol'] : undefined;
+    const protocol = typeof given.protocol === 'string' ? given.protocol : undefined;
     if (protocol === undefined) continue;
     const settings = protocols.get(protocol);
     if (settings === undefined) {
@@ -140,7 +142,7 @@ function readTargets(
       continue;
     }
     const rest = Object.fromEntries(Object.entries(given).filter(([key]) => !Object.hasOwn(targetFrame.shape, key)));
-    const theirs = settings.safeParse(rest);
+    const theirs = settings.safeParse(rest, { reportInput: true });
     const keys = targetSchema(protocol, settings);
     if (!theirs.success)
       complaints.push(...complaintsOf(theirs.error.issues, (at) => knownKeys(keys, at.slice(2)), path));
@@ -169,18 +171,17 @@ function strangers(
     }));
 }
 
-type Frame = z.output<typeof frame>;
+type Frame = z.output<typeof frame> & {
+  readonly listen: Readonly<Record<string, Address | undefined>> & { readonly api: Address };
+};
 
 /** What no single key can know. */
-function contradictions(config: Frame, protocols: ProtocolSchemas, targets: ReadonlyMap<string, Target>): Complaint[] {
+function contradictions(config: Frame, targets: ReadonlyMap<string, Target>): Complaint[] {
   const complaints: Complaint[] = [];
-  const listeners = ['api', ...protocols.keys()];
-  if (config.listen['api'] === undefined)
-    complaints.push({ path: ['listen', 'api'], message: 'required: host:port of the API' });
   const taken = new Map<string, string>();
-  for (const [key, { host, port }] of Object.entries(config.listen)) {
-    if (!listeners.includes(key))
-      complaints.push({ path: ['listen', key], atKey: true, message: `unknown listener${suggestion(key, listeners)}` });
+  for (const [key, address] of Object.entries(config.listen)) {
+    if (address === undefined) continue;
+    const { host, port } = address;
     const other = taken.get(`${host}:${port}`);
     if (other !== undefined && port !== 0)
       complaints.push({ path: ['listen', key], message: `the same address as listen.${other}` });
@@ -223,11 +224,15 @@ function isLoopbackHost(host: string): boolean {
 
 function toConfig(parsed: Frame, file: string, targets: ReadonlyMap<string, Target>): Config {
   const { api, ...rest } = parsed.listen;
-  if (api === undefined) throw new TypeError('listen.api was checked before');
   const host = api.host.includes(':') ? `[${api.host}]` : api.host;
   return {
     file,
-    listen: { api, protocols: new Map(Object.entries(rest)) },
+    listen: {
+      api,
+      protocols: new Map(
+        Object.entries(rest).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])),
+      ),
+    },
     data: resolve(dirname(file), parsed.data),
     origin: parsed.origin ?? hostname(),
     externalUrl: (parsed.externalUrl ?? `https://${host}:${api.port}`).replace(/\/+$/, ''),

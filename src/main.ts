@@ -15,11 +15,13 @@ import { LiveSessions } from './gateway/live.ts';
 import type { Protocol } from './gateway/protocol.ts';
 import { createIdentity } from './identity/identity.ts';
 import { createLogger, type Log } from './logger.ts';
-import { createMaskTools } from './mask/tools.ts';
+import { createDetector } from './mask/detect/detector.ts';
+import { maskingTools } from './mask/tools.ts';
 import type { Target } from './model/target.ts';
 import { openPolicies } from './policy/port.ts';
 import { createProtocols } from './protocols/index.ts';
 import { openRecorder } from './recording/recorder.ts';
+import { recoverRecordings } from './recording/recovery.ts';
 import type { Credential } from './secrets/credential.ts';
 import { createSecrets } from './secrets/secrets.ts';
 import { openSqliteStore } from './storage/sqlite/store.ts';
@@ -63,9 +65,19 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
   });
   const store = await openSqliteStore({ file: join(data, 'store.db') });
   stopping.push(() => store.close());
-  const recorder = await openRecorder({ dir: join(data, 'recordings'), audit, now });
+  store.failed.addEventListener('abort', () => failed.resolve(store.failed.reason as Error));
+  await recoverRecordings({ dir: join(data, 'recordings'), audit });
+  const live = new LiveSessions();
+  const recorder = openRecorder({
+    dir: join(data, 'recordings'),
+    audit,
+    now,
+    onFailure: (session, cause) => {
+      log('error', 'a recording failed; its session ends', { session: session.id, error: cause.message });
+      live.end(session.id, 'the session can no longer be recorded');
+    },
+  });
   stopping.push(() => recorder.close());
-  await recorder.recover();
 
   const warn = (message: string, fields?: Record<string, string | number>) => log('warn', message, fields);
   const policy = await openPolicies({
@@ -81,6 +93,11 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
     },
   });
   stopping.push(() => policy.close());
+  const hangUp = () => {
+    policy.reload().catch((error: unknown) => log('error', 'policies were not reloaded', { error: String(error) }));
+  };
+  process.on('SIGHUP', hangUp);
+  stopping.push(() => void process.off('SIGHUP', hangUp));
 
   const identity = createIdentity({
     issuers: config.issuers,
@@ -95,6 +112,7 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
   stopping.push(() => identity.close());
   const secrets = createSecrets({
     baseDir: dirname(config.file),
+    env: process.env,
     credentialOf: (name) => (config.targets.get(name)?.settings as { credential?: Credential } | undefined)?.credential,
     warn,
   });
@@ -111,8 +129,8 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
   });
   stopping.push(() => approvals.close());
 
-  const live = new LiveSessions();
   const maskKey = loadMaskKey(join(data, 'mask.key'));
+  const masks = { plain: maskingTools(maskKey), detecting: maskingTools(maskKey, createDetector()) };
   const gateway = createGateway({
     audit,
     policy,
@@ -122,7 +140,7 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
     recordings: recorder,
     targets: config.targets,
     live,
-    masksOf: (target) => createMaskTools(maskKey, { detectors: (target.settings as { detectors?: boolean }).detectors !== false }),
+    masksOf: (target) => ((target.settings as { detectors?: boolean }).detectors === false ? masks.plain : masks.detecting),
     limits: config.limits,
     now,
     log,
@@ -154,6 +172,7 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
     await Promise.all(listeners.map((listener) => listener.close(5000)));
   });
   stopping.push(() => api.close());
+  tls.onChange(() => (api.server as unknown as { setSecureContext?(pem: object): void }).setSecureContext?.(tls.pem));
   const addresses: Record<string, { host: string; port: number }> = {};
   for (const protocol of protocols) {
     const address = config.listen.protocols.get(protocol.name);

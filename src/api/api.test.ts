@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventTypes } from '../model/event.ts';
-import { createApi, type Api, type ApiDeps } from './api.ts';
+import { type Api, type ApiDeps, createApi } from './api.ts';
 import { createFake, fakeSession, populated } from './fake.ts';
 
 const running: Api[] = [];
@@ -22,7 +22,11 @@ interface Answer {
   readonly json: () => Record<string, unknown>;
 }
 
-async function ask(url: string, credential?: string, init: { method?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer> {
+async function ask(
+  url: string,
+  credential?: string,
+  init: { method?: string; body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Answer> {
   const response = await fetch(url, {
     method: init.method ?? 'GET',
     headers: {
@@ -33,7 +37,12 @@ async function ask(url: string, credential?: string, init: { method?: string; bo
     ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, json: () => JSON.parse(text) as Record<string, unknown> };
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: () => JSON.parse(text) as Record<string, unknown>,
+  };
 }
 
 interface Operation {
@@ -43,9 +52,15 @@ interface Operation {
 }
 
 async function operations(base: string): Promise<Operation[]> {
-  const { paths } = (await ask(`${base}/openapi.json`)).json() as { paths: Record<string, Record<string, { security?: unknown[] }>> };
+  const { paths } = (await ask(`${base}/openapi.json`)).json() as {
+    paths: Record<string, Record<string, { security?: unknown[] }>>;
+  };
   return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { security }]) => ({ method: method.toUpperCase(), path, open: security?.length === 0 })),
+    Object.entries(methods).map(([method, { security }]) => ({
+      method: method.toUpperCase(),
+      path,
+      open: security?.length === 0,
+    })),
   );
 }
 
@@ -65,11 +80,23 @@ describe('authentication', () => {
   it('asks for a credential at every operation of the OpenAPI but the four public ones', async () => {
     const base = await serve(populated());
     const all = await operations(base);
-    expect(all.filter(({ open }) => open).map(({ path }) => path).sort()).toEqual(['/healthz', '/openapi.json', '/readyz', '/v1/issuers']);
+    expect(
+      all
+        .filter(({ open }) => open)
+        .map(({ path }) => path)
+        .sort(),
+    ).toEqual(['/healthz', '/openapi.json', '/readyz', '/v1/issuers']);
     expect(all.length).toBeGreaterThan(18);
     for (const operation of all.filter(({ open }) => !open)) {
       const url = base + operation.path.replace('{id}', 's-agent');
-      for (const headers of [{}, { authorization: 'Basic YTpi' }, { authorization: 'Bearer' }, { authorization: 'Bearer a b' }, { cookie: 'token=admin-token' }, { 'x-forwarded-user': 'corp:admin' }]) {
+      for (const headers of [
+        {},
+        { authorization: 'Basic YTpi' },
+        { authorization: 'Bearer' },
+        { authorization: 'Bearer a b' },
+        { cookie: 'token=admin-token' },
+        { 'x-forwarded-user': 'corp:admin' },
+      ]) {
         const answer = await ask(url, undefined, { ...bodyFor(operation), headers });
         expect([operation.path, answer.status, answer.json().code]).toEqual([operation.path, 401, 'SP1001']);
         expect(answer.headers.get('www-authenticate')).toContain('Bearer');
@@ -91,7 +118,15 @@ describe('authentication', () => {
 
   it('does not know methods and paths it does not declare', async () => {
     const base = await serve(populated());
-    for (const path of ['/', '/v1', '/metrics', '/debug/pprof', '/v1/../healthz/x', '/documentation', '/documentation/json']) {
+    for (const path of [
+      '/',
+      '/v1',
+      '/metrics',
+      '/debug/pprof',
+      '/v1/../healthz/x',
+      '/documentation',
+      '/documentation/json',
+    ]) {
       const answer = await ask(base + path);
       expect([path, answer.status]).toEqual([path, 404]);
       expect(answer.json().code).toBe('SP8001');
@@ -104,7 +139,9 @@ describe('authentication', () => {
     const base = await serve(fake);
     expect((await ask(`${base}/v1/whoami`, 'agent-token')).status).toBe(200);
     for (let i = 0; i < 3; i++) expect((await ask(`${base}/v1/whoami`, `guess-${i}`)).status).toBe(401);
-    const slowed = await ask(`${base}/v1/whoami`, 'guess-4', { headers: { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9' } });
+    const slowed = await ask(`${base}/v1/whoami`, 'guess-4', {
+      headers: { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9' },
+    });
     expect([slowed.status, slowed.json().code]).toEqual([429, 'SP7001']);
     expect(Number(slowed.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await ask(`${base}/v1/whoami`, 'dba-token')).status).toBe(429);
@@ -144,7 +181,10 @@ describe('what belongs to others', () => {
 
   it('does not appear in lists', async () => {
     const base = await serve(populated());
-    const ids = async (path: string, credential: string) => ((await ask(base + path, credential)).json().items as { id?: string; name?: string }[]).map((item) => item.id ?? item.name);
+    const ids = async (path: string, credential: string) =>
+      ((await ask(base + path, credential)).json().items as { id?: string; name?: string }[]).map(
+        (item) => item.id ?? item.name,
+      );
     expect(await ids('/v1/sessions', 'agent-token')).toEqual(['s-agent']);
     expect(await ids('/v1/sessions', 'auditor-token')).toEqual(['s-agent', 's-other', 's-admin']);
     expect(await ids('/v1/approvals', 'agent-token')).toEqual(['a-agent']);
@@ -196,16 +236,34 @@ describe('rights', () => {
     const terminate = { method: 'POST', body: { reason: 'runaway' } };
     expect((await ask(`${base}/v1/sessions/s-agent/terminate`, 'auditor-token', terminate)).status).toBe(403);
     expect(fake.calls).toEqual([]);
-    expect((await ask(`${base}/v1/policies/reload`, 'admin-token', { method: 'POST' })).json()).toEqual({ version: 'v2' });
-    expect((await ask(`${base}/v1/sessions/s-agent/terminate`, 'admin-token', terminate)).json()).toEqual({ terminated: true });
+    expect((await ask(`${base}/v1/policies/reload`, 'admin-token', { method: 'POST' })).json()).toEqual({
+      version: 'v2',
+    });
+    expect((await ask(`${base}/v1/sessions/s-agent/terminate`, 'admin-token', terminate)).json()).toEqual({
+      terminated: true,
+    });
     expect((await ask(`${base}/v1/sessions/s-agent/terminate`, 'agent-token', terminate)).status).toBe(200);
-    expect(fake.calls).toEqual(['reload', 'terminate s-agent by corp:admin: runaway', 'terminate s-agent by corp:bot: runaway']);
+    expect(fake.calls).toEqual([
+      'reload',
+      'terminate s-agent by corp:admin: runaway',
+      'terminate s-agent by corp:bot: runaway',
+    ]);
   });
 
   it('lets a ticket change nothing, whoever it stands for', async () => {
     const fake = populated();
-    fake.tickets.set('t-admin', { id: 't-admin', principal: 'corp:admin', targets: ['shop'], createdAt: 0, expiresAt: 1 });
-    fake.approvals.set('a-admin', { ...fake.approvals.get('a-agent')!, id: 'a-admin', requester: { id: 'corp:admin', name: 'admin', kind: 'human' } });
+    fake.tickets.set('t-admin', {
+      id: 't-admin',
+      principal: 'corp:admin',
+      targets: ['shop'],
+      createdAt: 0,
+      expiresAt: 1,
+    });
+    fake.approvals.set('a-admin', {
+      ...fake.approvals.get('a-agent')!,
+      id: 'a-admin',
+      requester: { id: 'corp:admin', name: 'admin', kind: 'human' },
+    });
     const base = await serve(fake);
     const changes = [
       ['POST', '/v1/sessions/s-admin/terminate', { reason: 'x' }],
@@ -219,7 +277,10 @@ describe('rights', () => {
       const answer = await ask(base + path, 'admin-ticket', { method, ...(body === undefined ? {} : { body }) });
       expect([path, answer.status, answer.json().code]).toEqual([path, 403, 'SP2001']);
     }
-    expect((await ask(`${base}/v1/approvals/a-agent/approve`, 'admin-ticket', { method: 'POST', body: { reason: 'x' } })).status).toBe(404);
+    expect(
+      (await ask(`${base}/v1/approvals/a-agent/approve`, 'admin-ticket', { method: 'POST', body: { reason: 'x' } }))
+        .status,
+    ).toBe(404);
     expect((await ask(`${base}/v1/whoami`, 'admin-ticket')).json().may).toEqual({ review: false, configure: false });
     expect(fake.calls).toEqual([]);
     expect(fake.tickets.size).toBe(3);
@@ -228,7 +289,8 @@ describe('rights', () => {
   it('explains for the caller at its targets, and for others only to reviewers', async () => {
     const fake = populated();
     const base = await serve(fake);
-    const explain = (credential: string, body: unknown) => ask(`${base}/v1/policies/explain`, credential, { method: 'POST', body });
+    const explain = (credential: string, body: unknown) =>
+      ask(`${base}/v1/policies/explain`, credential, { method: 'POST', body });
     const mine = await explain('agent-token', { target: 'shop', text: 'DROP TABLE t' });
     expect(mine.json()).toMatchObject({ decision: { outcome: 'deny', rule: 'no-drop', advice: 'ask the dba' } });
     const somebody = { id: 'corp:other', kind: 'agent' };
@@ -244,7 +306,8 @@ describe('rights', () => {
   it('issues tickets only for targets the caller may reach, and cannot be asked which others exist', async () => {
     const fake = populated();
     const base = await serve(fake);
-    const issue = (targets: string[]) => ask(`${base}/v1/tickets`, 'agent-token', { method: 'POST', body: { targets, ttlMs: 60_000 } });
+    const issue = (targets: string[]) =>
+      ask(`${base}/v1/tickets`, 'agent-token', { method: 'POST', body: { targets, ttlMs: 60_000 } });
     const [hidden, absent] = [await issue(['shop', 'vault']), await issue(['shop', 'fault'])];
     expect(hidden.text.replace('vault', 'fault')).toBe(absent.text);
     expect(fake.tickets.size).toBe(2);
@@ -259,10 +322,18 @@ describe('approvals', () => {
     const fake = populated();
     const base = await serve(fake);
     const shown = (await ask(`${base}/v1/approvals/a-agent`, 'dba-token')).json();
-    expect(shown.presented).toBe("bot asks at shop:\nDELETE FROM orders WHERE id = $1");
-    expect((await ask(`${base}/v1/approvals/a-agent/approve`, 'dba-token', { method: 'POST', body: {} })).status).toBe(400);
-    expect((await ask(`${base}/v1/approvals/a-agent/approve`, 'dba-token', { method: 'POST', body: { reason: '   ' } })).status).toBe(400);
-    const answer = await ask(`${base}/v1/approvals/a-agent/approve`, 'dba-token', { method: 'POST', body: { reason: 'checked' } });
+    expect(shown.presented).toBe('bot asks at shop:\nDELETE FROM orders WHERE id = $1');
+    expect((await ask(`${base}/v1/approvals/a-agent/approve`, 'dba-token', { method: 'POST', body: {} })).status).toBe(
+      400,
+    );
+    expect(
+      (await ask(`${base}/v1/approvals/a-agent/approve`, 'dba-token', { method: 'POST', body: { reason: '   ' } }))
+        .status,
+    ).toBe(400);
+    const answer = await ask(`${base}/v1/approvals/a-agent/approve`, 'dba-token', {
+      method: 'POST',
+      body: { reason: 'checked' },
+    });
     expect(answer.json()).toMatchObject({ state: 'approved', decisions: [{ answer: 'approve', reason: 'checked' }] });
     expect(fake.calls).toEqual(['approve a-agent by corp:dba: checked']);
   });
@@ -270,7 +341,10 @@ describe('approvals', () => {
   it('passes on why somebody may not answer', async () => {
     const base = await serve(populated());
     for (const credential of ['agent-token', 'owner-token']) {
-      const answer = await ask(`${base}/v1/approvals/a-agent/approve`, credential, { method: 'POST', body: { reason: 'me' } });
+      const answer = await ask(`${base}/v1/approvals/a-agent/approve`, credential, {
+        method: 'POST',
+        body: { reason: 'me' },
+      });
       expect(answer.json()).toMatchObject({ status: 403, code: 'SP2001', rule: 'separation-of-duty' });
     }
   });
@@ -281,9 +355,18 @@ describe('answers', () => {
     const fake = populated();
     fake.sessions.set('s-agent', { ...fakeSession('s-agent', 'corp:bot'), upstreamPassword: 'target-secret' } as never);
     fake.recordings.set('s-agent', [{ kind: 'row', exchange: 1, values: ['1'], original: 'target-secret' } as never]);
-    fake.credentials.set('odd', { principal: { ...fake.credentials.get('agent-token')!.principal, rawToken: 'target-secret' } as never, proof: { kind: 'oidc', id: 'target-secret', expiresAt: 1 } });
+    fake.credentials.set('odd', {
+      principal: { ...fake.credentials.get('agent-token')!.principal, rawToken: 'target-secret' } as never,
+      proof: { kind: 'oidc', id: 'target-secret', expiresAt: 1 },
+    });
     const base = await serve(fake);
-    for (const path of ['/v1/sessions', '/v1/sessions/s-agent', '/v1/sessions/s-agent/replay', '/v1/targets', '/v1/whoami']) {
+    for (const path of [
+      '/v1/sessions',
+      '/v1/sessions/s-agent',
+      '/v1/sessions/s-agent/replay',
+      '/v1/targets',
+      '/v1/whoami',
+    ]) {
       const answer = await ask(base + path, 'odd');
       expect([path, answer.status]).toEqual([path, 200]);
       expect(answer.text).not.toContain('target-secret');
@@ -294,7 +377,12 @@ describe('answers', () => {
 
   it('carry headers that keep them from being framed, cached, sniffed or read by other origins', async () => {
     const base = await serve(populated());
-    for (const [path, credential] of [['/healthz', undefined], ['/v1/whoami', 'agent-token'], ['/v1/whoami', undefined], ['/nowhere', undefined]] as const) {
+    for (const [path, credential] of [
+      ['/healthz', undefined],
+      ['/v1/whoami', 'agent-token'],
+      ['/v1/whoami', undefined],
+      ['/nowhere', undefined],
+    ] as const) {
       const { headers } = await ask(base + path, credential, { headers: { origin: 'https://evil.example' } });
       expect(headers.get('cache-control')).toBe('no-store');
       expect(headers.get('content-security-policy')).toContain("default-src 'none'");
@@ -307,16 +395,36 @@ describe('answers', () => {
 
   it('say nothing of our own bugs but a name to find them in the log by', async () => {
     const fake = populated();
-    const base = await serve({ ...fake, admin: { ...fake.admin, sessions: { ...fake.admin.sessions, get: async () => { throw new Error('secret at /srv/file.ts:12'); } } } });
+    const base = await serve({
+      ...fake,
+      admin: {
+        ...fake.admin,
+        sessions: {
+          ...fake.admin.sessions,
+          get: async () => {
+            throw new Error('secret at /srv/file.ts:12');
+          },
+        },
+      },
+    });
     const answer = await ask(`${base}/v1/sessions/s-agent`, 'agent-token');
-    expect(answer.json()).toMatchObject({ status: 500, code: 'SP9001', instance: expect.stringMatching(/^urn:sallyport:request:/) });
+    expect(answer.json()).toMatchObject({
+      status: 500,
+      code: 'SP9001',
+      instance: expect.stringMatching(/^urn:sallyport:request:/),
+    });
     expect(answer.text).not.toContain('secret');
     expect(fake.calls.some((call) => call.startsWith('log error'))).toBe(true);
   });
 
   it('say no to bodies that are too large, of another type, broken, or hold unknown keys', async () => {
     const base = await serve(populated());
-    const post = (init: RequestInit) => fetch(`${base}/v1/tickets`, { ...init, method: 'POST', headers: { authorization: 'Bearer agent-token', ...init.headers } });
+    const post = (init: RequestInit) =>
+      fetch(`${base}/v1/tickets`, {
+        ...init,
+        method: 'POST',
+        headers: { authorization: 'Bearer agent-token', ...init.headers },
+      });
     const json = { 'content-type': 'application/json' };
     const cases: [RequestInit, number][] = [
       [{ body: JSON.stringify({ targets: ['x'.repeat(100_000)] }), headers: json }, 413],
@@ -338,14 +446,20 @@ describe('answers', () => {
     const base = await serve({ ...createFake(), ready: () => false });
     expect((await ask(`${base}/healthz`)).json()).toEqual({ status: 'ok' });
     expect((await ask(`${base}/readyz`)).status).toBe(503);
-    expect((await ask(`${base}/v1/issuers`)).json()).toMatchObject({ items: [{ name: 'corp', issuer: 'https://id.example' }] });
+    expect((await ask(`${base}/v1/issuers`)).json()).toMatchObject({
+      items: [{ name: 'corp', issuer: 'https://id.example' }],
+    });
   });
 });
 
 describe('replay', () => {
   it('streams one item a line, from where it is asked to', async () => {
     const base = await serve(populated());
-    const kinds = async (query: string) => (await ask(`${base}/v1/sessions/s-agent/replay${query}`, 'agent-token')).text.trimEnd().split('\n').map((line) => (JSON.parse(line) as { kind: string }).kind);
+    const kinds = async (query: string) =>
+      (await ask(`${base}/v1/sessions/s-agent/replay${query}`, 'agent-token')).text
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { kind: string }).kind);
     expect(await kinds('')).toEqual(['command', 'columns', 'row', 'status']);
     expect(await kinds('?skip=2')).toEqual(['row', 'status']);
     expect((await ask(`${base}/v1/sessions/s-agent/replay?skip=-1`, 'agent-token')).status).toBe(400);
@@ -355,7 +469,9 @@ describe('replay', () => {
     const fake = populated();
     let read = 0;
     let stopped: () => void = () => undefined;
-    const end = new Promise<void>((resolve) => { stopped = resolve; });
+    const end = new Promise<void>((resolve) => {
+      stopped = resolve;
+    });
     async function* endless() {
       try {
         for (;;) {
@@ -366,7 +482,10 @@ describe('replay', () => {
         stopped();
       }
     }
-    const base = await serve({ ...fake, admin: { ...fake.admin, sessions: { ...fake.admin.sessions, replay: () => endless() } } });
+    const base = await serve({
+      ...fake,
+      admin: { ...fake.admin, sessions: { ...fake.admin.sessions, replay: () => endless() } },
+    });
     const { port } = new URL(base);
     const socket = connect(Number(port), '127.0.0.1');
     socket.write('GET /v1/sessions/s-agent/replay HTTP/1.1\r\nhost: x\r\nauthorization: Bearer agent-token\r\n\r\n');
@@ -389,10 +508,14 @@ describe('replay', () => {
       yield { kind: 'status' as const, exchange: 1, at: 1, text: 'x'.repeat(20_000) };
       await new Promise(() => undefined);
     }
-    const base = await serve({ ...fake, admin: { ...fake.admin, sessions: { ...fake.admin.sessions, replay: () => slow() } } });
+    const base = await serve({
+      ...fake,
+      admin: { ...fake.admin, sessions: { ...fake.admin.sessions, replay: () => slow() } },
+    });
     const url = `${base}/v1/sessions/s-agent/replay`;
     const controllers = Array.from({ length: 4 }, () => new AbortController());
-    for (const { signal } of controllers) expect((await fetch(url, { signal, headers: { authorization: 'Bearer agent-token' } })).status).toBe(200);
+    for (const { signal } of controllers)
+      expect((await fetch(url, { signal, headers: { authorization: 'Bearer agent-token' } })).status).toBe(200);
     expect((await ask(url, 'agent-token')).json()).toMatchObject({ status: 429, code: 'SP7001' });
     for (const controller of controllers) controller.abort();
   });
@@ -403,7 +526,10 @@ describe('replay', () => {
       yield { kind: 'status' as const, exchange: 1, at: 1, text: 'x'.repeat(20_000) };
       throw new Error('digest does not match');
     }
-    const base = await serve({ ...fake, admin: { ...fake.admin, sessions: { ...fake.admin.sessions, replay: () => broken() } } });
+    const base = await serve({
+      ...fake,
+      admin: { ...fake.admin, sessions: { ...fake.admin.sessions, replay: () => broken() } },
+    });
     await expect(ask(`${base}/v1/sessions/s-agent/replay`, 'agent-token')).rejects.toThrow();
   });
 
@@ -411,7 +537,11 @@ describe('replay', () => {
     const fake = populated();
     const base = await serve(fake);
     const answer = await ask(`${base}/v1/audit/export`, 'auditor-token');
-    expect([answer.status, answer.headers.get('content-type'), answer.text]).toEqual([200, 'application/x-tar', 'tar bytes']);
+    expect([answer.status, answer.headers.get('content-type'), answer.text]).toEqual([
+      200,
+      'application/x-tar',
+      'tar bytes',
+    ]);
     expect(fake.calls).toEqual(['export by corp:auditor']);
   });
 });
@@ -419,7 +549,9 @@ describe('replay', () => {
 describe('the description', () => {
   it('is OpenAPI 3.1 that resolves, names every parameter of its paths and what can go wrong', async () => {
     const base = await serve(populated());
-    const document = (await ask(`${base}/openapi.json`)).json() as Record<string, unknown> & { paths: Record<string, Record<string, Record<string, unknown>>> };
+    const document = (await ask(`${base}/openapi.json`)).json() as Record<string, unknown> & {
+      paths: Record<string, Record<string, Record<string, unknown>>>;
+    };
     expect(document.openapi).toBe('3.1.0');
     expect(JSON.stringify(document)).not.toContain('"$ref":"#/definitions');
     const schemes = (document.components as { securitySchemes: object }).securitySchemes;

@@ -31,7 +31,10 @@ export function person(id: string, kind: Principal['kind'] = 'human', groups: re
 
 function login(principal: Principal, targets?: readonly string[]): Caller {
   const proof = { id: `proof-of-${principal.id}`, expiresAt: now + 3_600_000 };
-  return { principal, proof: targets === undefined ? { kind: 'oidc', ...proof } : { kind: 'ticket', ...proof, targets } };
+  return {
+    principal,
+    proof: targets === undefined ? { kind: 'oidc', ...proof } : { kind: 'ticket', ...proof, targets },
+  };
 }
 
 /**
@@ -58,12 +61,42 @@ export function createFake(): Fake {
     ['admin-ticket', login(person('corp:admin', 'human', ['admins', 'auditors']), ['shop'])],
   ]);
   const targets = new Map<string, Target>([
-    ['shop', { name: 'shop', protocol: 'postgres', labels: { env: 'prod' }, holdMs: 25_000, settings: { password: 'target-secret' } }],
-    ['vault', { name: 'vault', protocol: 'postgres', labels: { env: 'prod' }, holdMs: 25_000, settings: { password: 'target-secret' } }],
+    [
+      'shop',
+      {
+        name: 'shop',
+        protocol: 'postgres',
+        labels: { env: 'prod' },
+        holdMs: 25_000,
+        settings: { password: 'target-secret' },
+      },
+    ],
+    [
+      'vault',
+      {
+        name: 'vault',
+        protocol: 'postgres',
+        labels: { env: 'prod' },
+        holdMs: 25_000,
+        settings: { password: 'target-secret' },
+      },
+    ],
   ]);
   return {
-    sessions, approvals, recordings, tickets, events, calls, credentials,
-    issuers: [{ name: 'corp', issuer: 'https://id.example', login: { clientId: 'sallyport', scope: 'openid', token: 'id_token' } }],
+    sessions,
+    approvals,
+    recordings,
+    tickets,
+    events,
+    calls,
+    credentials,
+    issuers: [
+      {
+        name: 'corp',
+        issuer: 'https://id.example',
+        login: { clientId: 'sallyport', scope: 'openid', token: 'id_token' },
+      },
+    ],
     identity: identity(credentials),
     policy,
     present: (request) => `${request.requester.name} asks at ${request.target}:\n${request.text}`,
@@ -74,7 +107,12 @@ export function createFake(): Fake {
       sessions: {
         list: async ({ principal, target, live, limit }) => ({
           items: [...sessions.values()]
-            .filter((s) => (principal ?? s.principal) === s.principal && (target ?? s.target) === s.target && (live ?? s.live) === s.live)
+            .filter(
+              (s) =>
+                (principal ?? s.principal) === s.principal &&
+                (target ?? s.target) === s.target &&
+                (live ?? s.live) === s.live,
+            )
             .slice(0, limit),
         }),
         get: async (id) => sessions.get(id),
@@ -90,18 +128,34 @@ export function createFake(): Fake {
         },
       },
       approvals: {
-        list: async ({ state, limit }) => ({ items: [...approvals.values()].filter((a) => (state ?? a.state) === a.state).slice(0, limit) }),
+        list: async ({ state, limit }) => ({
+          items: [...approvals.values()].filter((a) => (state ?? a.state) === a.state).slice(0, limit),
+        }),
         get: async (id) => approvals.get(id),
         answer: async (id, caller, answer, reason) => {
           const request = approvals.get(id);
           if (request === undefined) throw new Refusal('POLICY_DENIED', 'gone');
           const { principal } = caller;
-          if (request.requester.id === principal.id || request.requester.owner === principal.id || principal.kind !== 'human') {
+          if (
+            request.requester.id === principal.id ||
+            request.requester.owner === principal.id ||
+            principal.kind !== 'human'
+          ) {
             throw new Refusal('POLICY_DENIED', 'nobody answers for themselves', { rule: 'separation-of-duty' });
           }
           calls.push(`${answer} ${id} by ${principal.id}: ${reason}`);
-          const decision = { approver: { id: principal.id, name: principal.name }, answer, groups: request.approvers, reason, at: now };
-          const settled: ApprovalRequest = { ...request, state: answer === 'approve' ? 'approved' : 'denied', decisions: [decision] };
+          const decision = {
+            approver: { id: principal.id, name: principal.name },
+            answer,
+            groups: request.approvers,
+            reason,
+            at: now,
+          };
+          const settled: ApprovalRequest = {
+            ...request,
+            state: answer === 'approve' ? 'approved' : 'denied',
+            decisions: [decision],
+          };
           approvals.set(id, settled);
           return settled;
         },
@@ -112,18 +166,46 @@ export function createFake(): Fake {
           if (after === undefined) return { items: found.toReversed().slice(0, limit) };
           return { items: found.filter(({ seq }) => seq > Number(after)).slice(0, limit) };
         },
-        checkpoint: async () => ({ note: 'gateway.example\n2\nAAAA\n\n— gateway.example AAAA\n', vkey: 'gateway.example+00000000+AAAA' }),
+        checkpoint: async () => ({
+          note: 'gateway.example\n2\nAAAA\n\n— gateway.example AAAA\n',
+          vkey: 'gateway.example+00000000+AAAA',
+        }),
         export: (by) => {
           calls.push(`export by ${by.principal.id}`);
           return stream([Buffer.from('tar '), Buffer.from('bytes')]);
         },
       },
       policies: {
-        list: async () => ({ version: 'v1', policies: [{ id: 'p1', file: 'a.cedar', text: 'permit (principal, action, resource);', effect: 'permit', annotations: { id: 'p1' } }] }),
+        list: async () => ({
+          version: 'v1',
+          policies: [
+            {
+              id: 'p1',
+              file: 'a.cedar',
+              text: 'permit (principal, action, resource);',
+              effect: 'permit',
+              annotations: { id: 'p1' },
+            },
+          ],
+        }),
         explain: async ({ principal, target, text }) => {
           calls.push(`explain ${principal.id} ${target} ${text}`);
-          const decision: Decision = { outcome: 'deny', rule: 'no-drop', rules: ['no-drop'], policyVersion: 'v1', reason: 'dropping is not for agents', advice: 'ask the dba' };
-          return { decision, verb: 'DROP', actions: ['destroy'], resources: ['public.t'], because: [{ id: 'no-drop', effect: 'forbid' }], masks: {} };
+          const decision: Decision = {
+            outcome: 'deny',
+            rule: 'no-drop',
+            rules: ['no-drop'],
+            policyVersion: 'v1',
+            reason: 'dropping is not for agents',
+            advice: 'ask the dba',
+          };
+          return {
+            decision,
+            verb: 'DROP',
+            actions: ['destroy'],
+            resources: ['public.t'],
+            because: [{ id: 'no-drop', effect: 'forbid' }],
+            masks: {},
+          };
         },
         reload: async () => {
           calls.push('reload');
@@ -132,7 +214,13 @@ export function createFake(): Fake {
       },
       tickets: {
         issue: async (caller, { targets: names, ttlMs }) => {
-          const ticket = { id: `ticket-${tickets.size + 1}`, principal: caller.principal.id, targets: names, createdAt: now, expiresAt: now + Math.min(ttlMs, 3_600_000) };
+          const ticket = {
+            id: `ticket-${tickets.size + 1}`,
+            principal: caller.principal.id,
+            targets: names,
+            createdAt: now,
+            expiresAt: now + Math.min(ttlMs, 3_600_000),
+          };
           tickets.set(ticket.id, ticket);
           return { ticket, secret: 'spt_the-secret' };
         },
@@ -140,7 +228,13 @@ export function createFake(): Fake {
         revoke: async (caller, id) => tickets.get(id)?.principal === caller.principal.id && tickets.delete(id),
       },
       targets: {
-        list: async () => [...targets.values()].map(({ name, protocol, labels }) => ({ name, protocol, labels, inspection: { reachable: true, mode: 'rewritten', warnings: ['the role may read ssn'] } })),
+        list: async () =>
+          [...targets.values()].map(({ name, protocol, labels }) => ({
+            name,
+            protocol,
+            labels,
+            inspection: { reachable: true, mode: 'rewritten', warnings: ['the role may read ssn'] },
+          })),
         get: (name) => targets.get(name),
       },
     } satisfies Admin,
@@ -173,21 +267,53 @@ const policy: PolicyPort = {
   version: 'v1',
   decideCommand: () => decision(false),
   decideConnect: ({ principal }, { name }) => decision(name === 'shop' || principal.groups.includes('admins')),
-  decideApprove: ({ principal }, { approvers }) => decision(approvers.some((group) => principal.groups.includes(group))),
-  decideAdmin: ({ principal }, action) => decision(principal.groups.includes(action === 'review' ? 'auditors' : 'admins')),
+  decideApprove: ({ principal }, { approvers }) =>
+    decision(approvers.some((group) => principal.groups.includes(group))),
+  decideAdmin: ({ principal }, action) =>
+    decision(principal.groups.includes(action === 'review' ? 'auditors' : 'admins')),
 };
 
 export function fakeSession(id: string, principal: string, more: Partial<SessionSummary> = {}): SessionSummary {
   return {
-    id, principal, principalName: `${principal} (test)`, principalKind: 'agent', target: 'shop', protocol: 'postgres',
-    client: { address: '127.0.0.1', application: 'psql' }, startedAt: now, commands: 3, denied: 1, held: 0, live: true, ...more,
+    id,
+    principal,
+    principalName: `${principal} (test)`,
+    principalKind: 'agent',
+    target: 'shop',
+    protocol: 'postgres',
+    client: { address: '127.0.0.1', application: 'psql' },
+    startedAt: now,
+    commands: 3,
+    denied: 1,
+    held: 0,
+    live: true,
+    ...more,
   };
 }
 
-export function fakeApproval(id: string, requester: ApprovalRequest['requester'], more: Partial<ApprovalRequest> = {}): ApprovalRequest {
+export function fakeApproval(
+  id: string,
+  requester: ApprovalRequest['requester'],
+  more: Partial<ApprovalRequest> = {},
+): ApprovalRequest {
   return {
-    id, digest: 'd'.repeat(64), state: 'open', sessionId: 's-agent', requester, target: 'shop', verb: 'DELETE', text: "DELETE FROM orders WHERE id = $1", parameters: ['42'],
-    resources: ['write Table public.orders'], rule: 'delete-needs-dba', policyVersion: 'v1', approvers: ['dba'], createdAt: now, expiresAt: now + 900_000, decisions: [], ...more,
+    id,
+    digest: 'd'.repeat(64),
+    state: 'open',
+    sessionId: 's-agent',
+    requester,
+    target: 'shop',
+    verb: 'DELETE',
+    text: 'DELETE FROM orders WHERE id = $1',
+    parameters: ['42'],
+    resources: ['write Table public.orders'],
+    rule: 'delete-needs-dba',
+    policyVersion: 'v1',
+    approvers: ['dba'],
+    createdAt: now,
+    expiresAt: now + 900_000,
+    decisions: [],
+    ...more,
   };
 }
 
@@ -200,18 +326,38 @@ export function populated(): Fake {
     { kind: 'row', exchange: 1, values: ['1', '***'] },
     { kind: 'status', exchange: 1, at: 9, text: 'SELECT 1' },
   ];
-  for (const [id, principal] of [['s-agent', 'corp:bot'], ['s-other', 'corp:other'], ['s-admin', 'corp:admin']] as const) {
+  for (const [id, principal] of [
+    ['s-agent', 'corp:bot'],
+    ['s-other', 'corp:other'],
+    ['s-admin', 'corp:admin'],
+  ] as const) {
     fake.sessions.set(id, fakeSession(id, principal));
     fake.recordings.set(id, items);
   }
-  fake.approvals.set('a-agent', fakeApproval('a-agent', { id: 'corp:bot', name: 'bot', kind: 'agent', owner: 'corp:owner' }));
-  fake.approvals.set('a-other', fakeApproval('a-other', { id: 'corp:other', name: 'other', kind: 'agent' }, { approvers: ['security'] }));
-  for (const [id, principal] of [['t-agent', 'corp:bot'], ['t-other', 'corp:other']] as const) {
+  fake.approvals.set(
+    'a-agent',
+    fakeApproval('a-agent', { id: 'corp:bot', name: 'bot', kind: 'agent', owner: 'corp:owner' }),
+  );
+  fake.approvals.set(
+    'a-other',
+    fakeApproval('a-other', { id: 'corp:other', name: 'other', kind: 'agent' }, { approvers: ['security'] }),
+  );
+  for (const [id, principal] of [
+    ['t-agent', 'corp:bot'],
+    ['t-other', 'corp:other'],
+  ] as const) {
     fake.tickets.set(id, { id, principal, targets: ['shop'], createdAt: now, expiresAt: now + 900_000 });
   }
   fake.events.push(
     { seq: 1, time: '2026-01-15T12:00:00.000Z', type: 'gateway.started' },
-    { seq: 2, time: '2026-01-15T12:00:01.000Z', type: 'session.started', session: 's-agent', principal: 'corp:bot', target: 'shop' },
+    {
+      seq: 2,
+      time: '2026-01-15T12:00:01.000Z',
+      type: 'session.started',
+      session: 's-agent',
+      principal: 'corp:bot',
+      target: 'shop',
+    },
   );
   return fake;
 }

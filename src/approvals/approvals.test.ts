@@ -190,6 +190,12 @@ describe('approvals', () => {
       expect(events('approval.requested').length - events('approval.expired').length).toBe(1);
     });
 
+    it('puts commands that arrive together on one node into the log once', async () => {
+      const asked = await Promise.all(Array.from({ length: 50 }, () => ask()));
+      expect(new Set(asked.map(({ id }) => id)).size).toBe(1);
+      expect(types()).toEqual(['approval.requested', 'notified']);
+    });
+
     it('is not stopped by a notifier that fails, and says so to the operator', async () => {
       const room = await node({
         notifiers: [

@@ -139,15 +139,19 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     },
 
     async settled(id, timeoutMs, signal) {
-      using listening = wakeups.listen(id);
+      const listening = wakeups.listen(id);
       const deadline = performance.now() + timeoutMs;
-      for (;;) {
-        const request = await store.get(id);
-        if (request === undefined) throw new Error(`there is no approval request ${id}`);
-        const current = asOf(request, now());
-        const left = deadline - performance.now();
-        if (current.state !== 'open' || left <= 0 || signal.aborted) return current;
-        await listening.next(Math.min(left, pollMs), signal);
+      try {
+        for (;;) {
+          const request = await store.get(id);
+          if (request === undefined) throw new Error(`there is no approval request ${id}`);
+          const current = asOf(request, now());
+          const left = deadline - performance.now();
+          if (current.state !== 'open' || left <= 0 || signal.aborted) return current;
+          await listening.next(Math.min(left, pollMs), signal);
+        }
+      } finally {
+        listening.end();
       }
     },
 

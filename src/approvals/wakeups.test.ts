@@ -43,6 +43,6 @@ it('leaves no timer and no listener behind', async () => {
   await Promise.all(waits);
   expect(timers()).toBe(before);
   expect(wakeups.size).toBe(2);
-  for (const each of listening) each[Symbol.dispose]();
+  for (const each of listening) each.end();
   expect(wakeups.size).toBe(0);
 });

@@ -6,7 +6,7 @@ export class Wakeups {
     for (const woken of this.#listeners.get(id) ?? []) woken();
   }
 
-  /** Listens from now on: a wake-up between two waits is not lost. Dispose of it when done. */
+  /** Listens from now on: a wake-up between two waits is not lost. End it when done. */
   listen(id: string): Listening {
     const listeners = this.#listeners.get(id) ?? new Set();
     this.#listeners.set(id, listeners);
@@ -33,7 +33,7 @@ export class Wakeups {
         }
         rung = false;
       },
-      [Symbol.dispose]: () => {
+      end: () => {
         listeners.delete(woken);
         if (listeners.size === 0 && this.#listeners.get(id) === listeners) this.#listeners.delete(id);
       },
@@ -46,7 +46,8 @@ export class Wakeups {
   }
 }
 
-export interface Listening extends Disposable {
+export interface Listening {
   /** Resolves when woken since the last call, after `ms`, or when the signal fires, whichever is first. Leaves no timer behind. */
   next(ms: number, signal: AbortSignal): Promise<void>;
+  end(): void;
 }

@@ -160,7 +160,10 @@ export class LogIndex {
     const { type, session, principal, target, seq } = event;
     if (session !== undefined) this.#seen(session);
     if (type === 'audit.part') return;
-    if (type === 'command.intent' || type === 'command.outcome') return this.#command(event);
+    if (type === 'command.intent' || type === 'command.outcome') {
+      this.#command(event);
+      return;
+    }
     this.#statements.event.run(seq, this.#block.first, type, principal ?? null, target ?? null);
     if (session === undefined) return;
     if (type === 'session.started') this.#sessionStarted(event, session);

@@ -60,7 +60,8 @@ export function joinLargeEvent(
   event: Readonly<Record<string, unknown>>,
   data: (seq: number) => string,
 ): Record<string, unknown> {
-  const { large, ...whole } = event;
+  const { large, ...rest } = event;
+  const whole: Record<string, unknown> = rest;
   for (const field of large as readonly string[]) {
     const reference = whole[field] as LargeField;
     const parts: string[] = [];

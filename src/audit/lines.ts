@@ -39,7 +39,7 @@ export function walkEntry(
   other: (event: RecordedEvent) => void,
 ): void {
   // One character a byte, so that places in the text are places in the bytes.
-  const text = payload.latin1Slice(0, payload.length);
+  const text = payload.toString('latin1');
   for (let start = 0; start < text.length; ) {
     const end = text.indexOf('\n', start);
     if (end === -1) throw new SyntaxError('the entry does not end in a newline');

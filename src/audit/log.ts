@@ -183,6 +183,7 @@ class Log implements AuditLog {
     this.writeUs = times[times.length >> 1] ?? 0;
     this.writes = options.writes ?? (this.writeUs > slowDiskUs ? 'async' : 'sync');
     thread.onFailure((error) => this.#fail(error));
+    thread.durable(end);
   }
 
   intend(fields: string, granted: (permit: Permit) => void, failed: (error: Error) => void): void {

@@ -71,15 +71,18 @@ function rolledBack(dir: string, signed: number, found: number, why?: string): C
 function activeSegments(dir: string): readonly SegmentHeader[] {
   const active: SegmentHeader[] = [];
   const numbers = listSegments(dir);
-  numbers.forEach((segment, i) => {
+  for (const [i, segment] of numbers.entries()) {
     const header = readSegmentHeader(dir, segment);
     if (segment !== (numbers[0] ?? 0) + i)
       throw new ConfigError(`${dir}: segment ${segment - 1} of the audit log is missing`);
-    if (header === undefined) return requireSpare(dir, segment);
+    if (header === undefined) {
+      requireSpare(dir, segment);
+      continue;
+    }
     if (active.length !== i)
       throw new ConfigError(`${dir}: segment ${segment - 1} of the audit log has lost its header`);
     active.push(header);
-  });
+  }
   return active;
 }
 

@@ -89,8 +89,9 @@ export async function preallocateSegment(dir: string, segment: number, bytes: nu
   const path = segmentPath(dir, segment);
   const file = await open(`${path}.tmp`, 'w', 0o600);
   try {
-    for (let done = 0; done < bytes; done += zeros.length) {
-      await file.write(zeros, 0, Math.min(zeros.length, bytes - done), done);
+    const piece = gently ? zeros.length / 4 : zeros.length;
+    for (let done = 0; done < bytes; done += piece) {
+      await file.write(zeros, 0, Math.min(piece, bytes - done), done);
       if (gently) {
         await file.datasync();
         await delay(2);

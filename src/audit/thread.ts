@@ -12,36 +12,33 @@ export class FollowerThread {
   #failure: Error | undefined;
   #closing: (() => void) | undefined;
   #listener: ((error: Error) => void) | undefined;
-  /** What the crash before left open. */
-  readonly open: OpenWork;
+  readonly #ready = Promise.withResolvers<void>();
+  #open: OpenWork = { intents: [], sessions: [] };
 
-  private constructor(worker: Worker, open: OpenWork) {
+  private constructor(worker: Worker, dir: string) {
     this.#worker = worker;
-    this.open = open;
-    worker.on('message', (message: FromWorker) => this.#received(message));
+    worker.on('message', (message: FromWorker) => this.#received(message, dir));
     worker.on('error', (error: Error) => this.#fail(error));
     worker.on('exit', () => this.#fail(new Error('the thread behind the audit log has stopped')));
   }
 
-  /** Resolves when the thread has caught up with the end of the log; throws ConfigError when the history is not the signed one. */
+  /** Resolves when the thread has caught up with the end of the log; rejects with ConfigError when the history is not the signed one. */
   static async start(options: WorkerOptions): Promise<FollowerThread> {
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { workerData: options, execArgv: [] });
-    const { promise, resolve, reject } = Promise.withResolvers<OpenWork>();
-    worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'ready') resolve(message.open);
-      if (message.kind === 'failed') reject(new ConfigError(`${options.dir}: ${message.message}`));
-    });
-    worker.once('error', reject);
-    worker.once('exit', () => reject(new Error('the thread behind the audit log did not start')));
+    const thread = new FollowerThread(worker, options.dir);
     try {
-      const open = await promise;
-      worker.removeAllListeners();
-      return new FollowerThread(worker, open);
+      await thread.#ready.promise;
+      return thread;
     } catch (error) {
       await worker.terminate();
       throw error;
     }
+  }
+
+  /** What the crash before left open. */
+  get open(): OpenWork {
+    return this.#open;
   }
 
   durable(to: Position): void {
@@ -80,18 +77,23 @@ export class FollowerThread {
     this.#worker.postMessage(message);
   }
 
-  #received(message: FromWorker): void {
+  #received(message: FromWorker, dir: string): void {
+    if (message.kind === 'ready') {
+      this.#open = message.open;
+      this.#ready.resolve();
+    }
     if (message.kind === 'synced') {
       this.#syncs.get(message.id)?.resolve(message.note);
       this.#syncs.delete(message.id);
     }
-    if (message.kind === 'failed') this.#fail(new Error(message.message));
+    if (message.kind === 'failed') this.#fail(new ConfigError(`${dir}: ${message.message}`));
     if (message.kind === 'closed') this.#fail(new Stopped());
   }
 
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
+    this.#ready.reject(error);
     for (const { reject } of this.#syncs.values()) reject(error);
     this.#syncs.clear();
     this.#closing?.();

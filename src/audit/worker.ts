@@ -56,8 +56,8 @@ function run(options: WorkerOptions, post: (message: FromWorker) => void): void 
       fail(error);
     }
   };
+  // Made from the first message on: at start the disk is measured, and is to be left alone.
   const spares = keepSpares(options, post);
-  spares(options.end.segment);
   port.on('message', (message: ToWorker) => {
     try {
       follower.advance(message.to);

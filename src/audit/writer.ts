@@ -107,6 +107,6 @@ export interface GroupBytes {
 
 /** Number and time of the event at the start of a frame's payload, as `log.ts` writes them. */
 function firstEvent(bytes: Buffer, start: number): { readonly firstSeq: number; readonly time: number } {
-  const [, seq, time] = /^\{"seq":(\d+),"time":"([^"]+)"/.exec(bytes.latin1Slice(start, start + 80)) ?? [];
+  const [, seq, time] = /^\{"seq":(\d+),"time":"([^"]+)"/.exec(bytes.toString('latin1', start, start + 80)) ?? [];
   return { firstSeq: Number(seq), time: Date.parse(time ?? '') };
 }

@@ -31,12 +31,15 @@ export interface Server {
 
 /** From --server, $SALLYPORT_SERVER, or the last login; the CA from --ca, $SALLYPORT_CA, or the login at that server. */
 export function serverFor({ terminal, options }: Context, profile: Profile = readProfile(terminal)): Server {
-  const named = options.server ?? terminal.env['SALLYPORT_SERVER'] ?? profile.current;
+  const named = options.server ?? terminal.env.SALLYPORT_SERVER ?? profile.current;
   if (named === undefined) {
-    throw new Failure(exitCodes.usage, 'which server? give --server https://HOST:PORT, set SALLYPORT_SERVER, or log in once: sallyport login --server URL');
+    throw new Failure(
+      exitCodes.usage,
+      'which server? give --server https://HOST:PORT, set SALLYPORT_SERVER, or log in once: sallyport login --server URL',
+    );
   }
   const origin = originOf(named);
-  const caFile = options.ca ?? terminal.env['SALLYPORT_CA'] ?? known(profile, origin)?.ca;
+  const caFile = options.ca ?? terminal.env.SALLYPORT_CA ?? known(profile, origin)?.ca;
   if (caFile === undefined) return { origin };
   return { origin, caFile: resolve(caFile), ca: [readFileSync(caFile, 'utf8')] };
 }
@@ -70,18 +73,30 @@ async function tokenFor(context: Context, server: Server): Promise<string> {
   const { terminal } = context;
   const profile = readProfile(terminal);
   const login = known(profile, server.origin)?.login;
-  if (login === undefined) throw new Failure(exitCodes.login, `you are not logged in at ${server.origin}; run: sallyport login --server ${server.origin}`);
+  if (login === undefined)
+    throw new Failure(
+      exitCodes.login,
+      `you are not logged in at ${server.origin}; run: sallyport login --server ${server.origin}`,
+    );
   if (login.expiresAt > terminal.now() + 30_000) return login.token;
   if (login.refresh === undefined) throw new Failure(exitCodes.login, 'your login has expired; run: sallyport login');
   const { token, refresh } = await refreshLogin(login.refresh, server.ca);
   // Its own lifetime is only known to whoever verifies it; asking again in a minute is cheap and never too late.
-  const next = { token, expiresAt: expiryOf(token) ?? terminal.now() + 90_000, ...(refresh === undefined ? {} : { refresh }) };
-  writeProfile(terminal, { ...profile, servers: { ...profile.servers, [server.origin]: { ...known(profile, server.origin), login: next } } });
+  const next = {
+    token,
+    expiresAt: expiryOf(token) ?? terminal.now() + 90_000,
+    ...(refresh === undefined ? {} : { refresh }),
+  };
+  writeProfile(terminal, {
+    ...profile,
+    servers: { ...profile.servers, [server.origin]: { ...known(profile, server.origin), login: next } },
+  });
   return token;
 }
 
 export async function givenToken({ terminal, options }: Context): Promise<string | undefined> {
-  if (options.tokenFile !== undefined) return oneLine(options.tokenFile === '-' ? await terminal.input() : readFileSync(options.tokenFile, 'utf8'));
+  if (options.tokenFile !== undefined)
+    return oneLine(options.tokenFile === '-' ? await terminal.input() : readFileSync(options.tokenFile, 'utf8'));
   const { SALLYPORT_TOKEN: token } = terminal.env;
   return token === undefined || token === '' ? undefined : oneLine(token);
 }
@@ -108,11 +123,17 @@ export function printJson(terminal: Terminal, value: unknown): Promise<void> {
 }
 
 /** Up to `limit` items of as many pages as that takes. */
-export async function collect<T>(limit: number, fetchPage: (paging: { limit: number; after?: string }) => Promise<{ items: readonly T[]; next?: string }>): Promise<readonly T[]> {
+export async function collect<T>(
+  limit: number,
+  fetchPage: (paging: { limit: number; after?: string }) => Promise<{ items: readonly T[]; next?: string }>,
+): Promise<readonly T[]> {
   const items: T[] = [];
   let after: string | undefined;
   do {
-    const found = await fetchPage({ limit: Math.min(500, limit - items.length), ...(after === undefined ? {} : { after }) });
+    const found = await fetchPage({
+      limit: Math.min(500, limit - items.length),
+      ...(after === undefined ? {} : { after }),
+    });
     items.push(...found.items);
     after = found.next;
   } while (after !== undefined && items.length < limit);

@@ -1,6 +1,6 @@
 import { rootCertificates } from 'node:tls';
-import type { IssuerInfo } from '../client/schema.ts';
 import { isLoopback } from '../client/client.ts';
+import type { IssuerInfo } from '../client/schema.ts';
 import { exitCodes, Failure } from './exit.ts';
 import { fetchTrusting } from './fetch.ts';
 import type { Login } from './profile.ts';
@@ -16,9 +16,17 @@ export interface Tokens {
 }
 
 /** OAuth 2.0 device authorization grant (RFC 8628): shows where to go and which code to enter, and waits until that is done. */
-export async function deviceLogin(issuer: IssuerInfo, ca: readonly string[] | undefined, terminal: Terminal): Promise<Tokens> {
+export async function deviceLogin(
+  issuer: IssuerInfo,
+  ca: readonly string[] | undefined,
+  terminal: Terminal,
+): Promise<Tokens> {
   const { login } = issuer;
-  if (login === undefined) throw new Failure(exitCodes.login, `nobody can log in with ${issuer.name} here; bring a token: sallyport login --token-file FILE`);
+  if (login === undefined)
+    throw new Failure(
+      exitCodes.login,
+      `nobody can log in with ${issuer.name} here; bring a token: sallyport login --token-file FILE`,
+    );
   const oidc = await import('openid-client');
   const configuration = await discover(issuer.issuer, login.clientId, ca);
   const resource = login.resource === undefined ? {} : { resource: login.resource };
@@ -43,16 +51,19 @@ export async function refreshLogin(refresh: Refresh, ca: readonly string[] | und
     const next = received(answer, refresh.issuer, refresh);
     return next.refresh === undefined ? { ...next, refresh } : next;
   } catch (error) {
-    throw new Failure(exitCodes.login, `your login has expired: ${reason(error)}; run: sallyport login`, { cause: error });
+    throw new Failure(exitCodes.login, `your login has expired: ${reason(error)}; run: sallyport login`, {
+      cause: error,
+    });
   }
 }
 
-/** Tells the issuer that the login is over. */
-export async function revokeLogin(refresh: Refresh, ca: readonly string[] | undefined): Promise<void> {
+/** Tells the issuer that the login is over (RFC 7009); false when it cannot be told. */
+export async function revokeLogin(refresh: Refresh, ca: readonly string[] | undefined): Promise<boolean> {
   const oidc = await import('openid-client');
   const configuration = await discover(refresh.issuer, refresh.clientId, ca);
-  if (configuration.serverMetadata().revocation_endpoint === undefined) return;
+  if (configuration.serverMetadata().revocation_endpoint === undefined) return false;
   await oidc.tokenRevocation(configuration, refresh.refreshToken);
+  return true;
 }
 
 async function discover(issuer: string, clientId: string, ca: readonly string[] | undefined) {
@@ -67,7 +78,11 @@ async function discover(issuer: string, clientId: string, ca: readonly string[] 
 }
 
 function received(
-  answer: { readonly id_token?: string | undefined; readonly access_token: string; readonly refresh_token?: string | undefined },
+  answer: {
+    readonly id_token?: string | undefined;
+    readonly access_token: string;
+    readonly refresh_token?: string | undefined;
+  },
   issuer: string,
   { clientId, token: kind, resource }: Pick<Refresh, 'clientId' | 'token' | 'resource'>,
 ): Tokens {
@@ -75,11 +90,16 @@ function received(
   if (token === undefined) throw new Error(`the issuer sent no ${kind}`);
   const { refresh_token: refreshToken } = answer;
   if (refreshToken === undefined) return { token };
-  return { token, refresh: { issuer, clientId, token: kind, refreshToken, ...(resource === undefined ? {} : { resource }) } };
+  return {
+    token,
+    refresh: { issuer, clientId, token: kind, refreshToken, ...(resource === undefined ? {} : { resource }) },
+  };
 }
 
 function reason(error: unknown): string {
-  if (error instanceof Error && 'error_description' in error && typeof error.error_description === 'string') return error.error_description;
-  if (error instanceof Error && 'error' in error && typeof error.error === 'string') return error.error.replaceAll('_', ' ');
+  if (error instanceof Error && 'error_description' in error && typeof error.error_description === 'string')
+    return error.error_description;
+  if (error instanceof Error && 'error' in error && typeof error.error === 'string')
+    return error.error.replaceAll('_', ' ');
   return error instanceof Error ? error.message : String(error);
 }

@@ -37,13 +37,16 @@ export function explainError(error: unknown): { readonly exit: number; readonly 
   if (error instanceof ApiError) return { exit: exitOf(error.problem.status), text: visible(problemText(error)) };
   if (error instanceof UnreachableError) return { exit: exitCodes.server, text: visible(error.message) };
   if (error instanceof ConfigError) return { exit: exitCodes.usage, text: visible(error.message) };
-  if (error instanceof TypeError || !(error instanceof Error)) return { exit: exitCodes.server, text: visible(String(error)) };
+  if (error instanceof TypeError || !(error instanceof Error))
+    return { exit: exitCodes.server, text: visible(String(error)) };
   return { exit: 'syscall' in error ? exitCodes.usage : exitCodes.server, text: visible(error.message) };
 }
 
 function problemText({ message, problem }: ApiError): string {
   const rule = problem.rule === undefined ? '' : `, rule ${problem.rule}`;
-  const more = [problem.advice, problem.link, problem.instance].filter((line) => line !== undefined).map((line) => `\n  ${line}`);
+  const more = [problem.advice, problem.link, problem.instance]
+    .filter((line) => line !== undefined)
+    .map((line) => `\n  ${line}`);
   return `${message} (${problem.code}${rule})${more.join('')}`;
 }
 

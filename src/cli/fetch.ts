@@ -30,10 +30,16 @@ export function fetchTrusting(ca: readonly string[] | undefined): typeof fetch {
           return;
         }
         const received = new Headers();
-        for (const [name, values] of Object.entries(answer.headersDistinct)) for (const value of values ?? []) received.append(name, value);
+        for (const [name, values] of Object.entries(answer.headersDistinct))
+          for (const value of values ?? []) received.append(name, value);
         const empty = method === 'HEAD' || status === 204 || status === 205;
         if (empty) answer.resume();
-        resolve(new Response(empty ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>), { status, headers: received }));
+        resolve(
+          new Response(empty ? null : (Readable.toWeb(answer) as ReadableStream<Uint8Array>), {
+            status,
+            headers: received,
+          }),
+        );
       });
       sent.end(bytes);
     });

@@ -11,7 +11,13 @@ const login = z.object({
   expiresAt: z.number(),
   /** How to get the next token; absent where the token was brought along. */
   refresh: z
-    .object({ issuer: z.string(), clientId: z.string(), token: z.enum(['id_token', 'access_token']), refreshToken: z.string(), resource: z.string().exactOptional() })
+    .object({
+      issuer: z.string(),
+      clientId: z.string(),
+      token: z.enum(['id_token', 'access_token']),
+      refreshToken: z.string(),
+      resource: z.string().exactOptional(),
+    })
     .exactOptional(),
 });
 const server = z.object({ ca: z.string().exactOptional(), login: login.exactOptional() });
@@ -24,7 +30,7 @@ export type Profile = z.output<typeof profile>;
 
 /** `$SALLYPORT_HOME`, or `~/.config/sallyport`. */
 export function profileFolder(terminal: Terminal): string {
-  return terminal.env['SALLYPORT_HOME'] ?? join(homedir(), '.config', 'sallyport');
+  return terminal.env.SALLYPORT_HOME ?? join(homedir(), '.config', 'sallyport');
 }
 
 /** An empty one where there is none. Throws Failure when others could read it, or when it is broken. */

@@ -1,6 +1,6 @@
 import type { ReplayLine } from '../client/schema.ts';
 import { formatDuration } from '../model/duration.ts';
-import { fit, visible, visibleLine, width } from './visible.ts';
+import { visible, visibleLine, width } from './visible.ts';
 
 export interface ReplayOptions {
   /** The widest a column gets. */
@@ -23,7 +23,9 @@ export async function* replayLines(items: AsyncIterable<ReplayLine>, options: Re
     if (rows.length === 0 && (headed || head.length === 0)) return [];
     const all = headed ? rows : [head, ...rows];
     const columns = Math.max(...all.map((row) => row.length));
-    widths = Array.from({ length: columns }, (_, i) => Math.min(options.cell, Math.max(widths[i] ?? 0, ...all.map((row) => width(row[i] ?? '')))));
+    widths = Array.from({ length: columns }, (_, i) =>
+      Math.min(options.cell, Math.max(widths[i] ?? 0, ...all.map((row) => width(row[i] ?? '')))),
+    );
     const lines = rows.map((row) => line(row, widths));
     if (!headed) lines.unshift(line(head, widths), widths.map((columns) => '-'.repeat(columns + 2)).join('+'));
     headed = true;
@@ -78,5 +80,8 @@ function value(text: string | null): string {
 }
 
 function line(cells: readonly string[], widths: readonly number[]): string {
-  return widths.map((columns, i) => ` ${fit(cells[i] ?? '', columns)} `).join('|').trimEnd();
+  return widths
+    .map((columns, i) => ` ${inColumns(cells[i] ?? '', columns)} `)
+    .join('|')
+    .trimEnd();
 }

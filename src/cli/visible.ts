@@ -42,10 +42,11 @@ export function width(text: string): number {
 }
 
 // East Asian wide and full-width letters, and emoji.
-const wide = /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/u;
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/u;
 
 /** `text` in exactly `columns` columns, or fewer where nothing is padded: cut with `…` where it is longer. */
-export function fit(text: string, columns: number, pad = true): string {
+export function inColumns(text: string, columns: number, pad = true): string {
   const length = width(text);
   if (length <= columns) return pad ? text + ' '.repeat(columns - length) : text;
   let shown = '';

@@ -171,7 +171,7 @@ export class Client {
     };
     if (request.open !== true) {
       if (this.#options.token === undefined) throw new TypeError('this client has no token');
-      headers['authorization'] = `Bearer ${await this.#options.token()}`;
+      headers.authorization = `Bearer ${await this.#options.token()}`;
     }
     if (request.body !== undefined) headers['content-type'] = 'application/json';
     const signals = [

@@ -48,7 +48,12 @@ export const issuerInfo = z.object({
   name: z.string(),
   issuer: z.string().describe('the OIDC issuer URL'),
   login: z
-    .object({ clientId: z.string(), scope: z.string(), token: z.enum(['id_token', 'access_token']) })
+    .object({
+      clientId: z.string(),
+      scope: z.string(),
+      resource: z.string().exactOptional(),
+      token: z.enum(['id_token', 'access_token']),
+    })
     .exactOptional()
     .describe('for the device authorization flow; absent when people cannot log in with it'),
 });
@@ -208,7 +213,7 @@ export const question = z.strictObject({
     .strictObject({
       id,
       kind: principalKind,
-      groups: z.array(id).max(200).default([]),
+      groups: z.array(id).max(200).readonly().default([]),
       owner: id.exactOptional(),
       claims: z.record(z.string().max(100), claimValue).default({}),
     })

@@ -38,8 +38,17 @@ export function complaintsOf(
       const branch = closest(issue.errors);
       if (branch !== undefined) return complaintsOf(branch, known, path);
     }
-    return [{ path, message: plain(issue.message) }];
+    return [{ path, message: wordsFor(issue) }];
   });
+}
+
+function wordsFor(issue: core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union' || issue.message !== 'Invalid input') return plain(issue.message);
+  if (issue.input === undefined) return 'required';
+  const ways = issue.errors.flatMap(([first]) =>
+    first === undefined || first.path.length > 0 ? [] : [wordsFor(first)],
+  );
+  return ways.length === 0 ? 'is none of the forms it can have' : ways.join(', or ');
 }
 
 /** Zod's own words for a missing or mistyped value, shorter. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { frame, targetFrame } from './schema.ts';
+import { frame, listenSchema, targetFrame } from './schema.ts';
 
 /** A protocol's settings by the protocol's name. */
 export type ProtocolSchemas = ReadonlyMap<string, z.ZodType>;
@@ -23,25 +23,14 @@ const options = { io: 'input', unrepresentable: 'any', reused: 'inline' } as con
 export function configJsonSchema(schemas: ProtocolSchemas): Schema {
   const base = jsonSchema(frame);
   const targets = [...schemas].map(([protocol, settings]) => targetSchema(protocol, settings));
-  const listeners = Object.fromEntries(
-    ['api', ...schemas.keys()].map((key) => [
-      key,
-      { type: 'string', description: `host:port of ${key === 'api' ? 'the API' : key}` },
-    ]),
-  );
   return {
     ...base,
     title: 'sallyport.yaml',
+    required: ['listen', ...(Array.isArray(base.required) ? base.required : [])],
     properties: {
       ...base.properties,
-      listen: {
-        type: 'object',
-        description: 'where the API and each protocol listen',
-        properties: listeners,
-        required: ['api'],
-        additionalProperties: false,
-      },
-      targets: { ...base.properties?.['targets'], additionalProperties: { oneOf: targets } },
+      listen: jsonSchema(listenSchema([...schemas.keys()])),
+      targets: { ...base.properties?.targets, additionalProperties: { oneOf: targets } },
     },
   };
 }
@@ -57,7 +46,7 @@ export function targetSchema(protocol: string, settings: z.ZodType): Schema {
       protocol: { const: protocol, description: 'the protocol that the target speaks' },
       ...theirs.properties,
     },
-    required: ['protocol', 'labels', ...(Array.isArray(theirs['required']) ? theirs['required'] : [])],
+    required: ['protocol', 'labels', ...(Array.isArray(theirs.required) ? theirs.required : [])],
   };
 }
 

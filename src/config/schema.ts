@@ -46,7 +46,7 @@ const address = z.string({ error: 'expected host:port' }).transform((text, conte
   return z.NEVER;
 });
 
-const name = z
+export const targetName = z
   .string()
   .regex(
     /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/,
@@ -79,13 +79,26 @@ export const targetFrame = z.object({
   hold: duration.default(25_000).describe('how long a held command waits before its caller is told to come back'),
 });
 
+/** Where the API and each protocol listen. */
+export function listenSchema(protocols: readonly string[]) {
+  const others = Object.fromEntries(
+    protocols.map((protocol) => [protocol, address.optional().describe(`host:port of ${protocol}`)]),
+  );
+  return z
+    .strictObject(
+      { api: address.describe('host:port of the API'), ...others },
+      {
+        error: (issue) =>
+          issue.code === 'invalid_type'
+            ? 'required: addresses such as { api: 127.0.0.1:8443, postgres: 127.0.0.1:6432 }'
+            : undefined,
+      },
+    )
+    .describe('where the API and each protocol listen');
+}
+
 /** Everything but the protocols' parts. */
 export const frame = z.strictObject({
-  listen: z
-    .record(z.string(), address, {
-      error: 'required: addresses such as { api: 127.0.0.1:8443, postgres: 127.0.0.1:6432 }',
-    })
-    .describe('where the API and each protocol listen'),
   data: file.default('./data').describe('the folder for the audit log, recordings and the store'),
   origin: z
     .string()
@@ -112,7 +125,11 @@ export const frame = z.strictObject({
         .min(1)
         .describe('the OAuth client of `sallyport login`: a public one that may use the device authorization flow'),
       scope: z.string().default('openid profile').describe('scopes to ask for'),
-      resource: z.string().min(1).exactOptional().describe('the resource to ask an access token for (RFC 8707), where the issuer needs one named'),
+      resource: z
+        .string()
+        .min(1)
+        .exactOptional()
+        .describe('the resource to ask an access token for (RFC 8707), where the issuer needs one named'),
       token: z
         .enum(['id_token', 'access_token'])
         .default('id_token')
@@ -130,7 +147,7 @@ export const frame = z.strictObject({
     })
     .prefault({}),
   targets: z
-    .record(name, z.unknown(), { error: 'expected a map of targets by name' })
+    .record(z.string(), z.unknown(), { error: 'expected a map of targets by name' })
     .default({})
     .describe('what is behind the gateway, by name'),
   policies: file.default('./policies').describe('the folder of Cedar policies'),

@@ -1,4 +1,4 @@
-import type { DemoPerson } from './idp.ts';
+import type { DemoPerson } from './idpConfiguration.ts';
 
 /** For every answer of the development provider: pages may not be framed, and send nothing of their address on. */
 export const securityHeaders = {

@@ -45,7 +45,7 @@ export function createAdmin(deps: AdministrationDeps): Admin {
         const target = targets.get(name);
         const protocol = protocolOf(name);
         if (target === undefined || protocol === undefined) throw new Error(`there is no target ${JSON.stringify(name)}`);
-        return policy.explain({ principal, target, classified: await protocol.classify(target, text) });
+        return policy.explain({ principal, target, classified: await protocol.classify(target, text, deps.gateway) });
       },
     },
     targets: {

@@ -1,13 +1,13 @@
 import type { Decision, MaskMethod } from '../model/decision.ts';
 import type { MaskedField } from '../model/event.ts';
-import type { Masks } from './protocol.ts';
+import type { Masks, ValuesOf } from './protocol.ts';
 
 /** What `mask/` offers, as the line needs it; composed in main.ts. */
-export interface MaskTools {
+export interface MaskTools<L extends MaskLedger = MaskLedger> {
   text(method: MaskMethod, classification: string, original: string): string | null;
-  ledger(): MaskLedger;
+  ledger(): L;
   /** Overwrites in place what the detectors find; absent where the target has them switched off. */
-  scrub?(bytes: Buffer, ledger: MaskLedger): number;
+  scrub?(bytes: Buffer, ledger: MaskLedger, values: ValuesOf | undefined, method: (classification: string) => MaskMethod): number;
 }
 
 export interface MaskLedger {
@@ -18,12 +18,12 @@ export interface MaskLedger {
 const none: readonly MaskedField[] = [];
 
 /** Masks for one exchange. The ledger is made on the first masked value: most replies have none. */
-export function masksFor(
+export function masksFor<L extends MaskLedger>(
   decision: Decision & { outcome: 'allow' | 'hold' },
-  tools: MaskTools,
+  tools: MaskTools<L>,
 ): Masks & { ledger(): readonly MaskedField[] } {
   const { masks } = decision.obligations;
-  let ledger: MaskLedger | undefined;
+  let ledger: L | undefined;
   const open = () => {
     ledger ??= tools.ledger();
     return ledger;
@@ -33,7 +33,7 @@ export function masksFor(
     method,
     text: (classification, original) => tools.text(method(classification), classification, original),
     masked: (field, classification, count, originals) => open().masked(field, classification, method(classification), count, originals),
-    scrub: (bytes) => (tools.scrub === undefined ? 0 : tools.scrub(bytes, open())),
+    scrub: (bytes, values) => (tools.scrub === undefined ? 0 : tools.scrub(bytes, open(), values, method)),
     ledger: () => (ledger === undefined ? none : ledger.fields()),
   };
 }

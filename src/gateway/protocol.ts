@@ -21,7 +21,7 @@ export interface Protocol<Settings = unknown> {
   /** Looks at a target once, before or while serving: is it reachable, do the classified fields exist, what should an operator know? */
   inspect(target: Target<Settings>, gateway: Gateway): Promise<Inspection>;
   /** What a command's text would count as, for `policy explain`. Nothing is sent. Throws Refusal UNPARSABLE. */
-  classify(target: Target<Settings>, text: string): Promise<Classified>;
+  classify(target: Target<Settings>, text: string, gateway: Gateway): Promise<Classified>;
   /** Turns what was recorded into what a person can page through. */
   replay(frames: AsyncIterable<RecordedFrame>): AsyncIterable<ReplayItem>;
 }
@@ -117,6 +117,9 @@ export interface Reply<Frames> {
   end(outcome: Pick<Outcome, 'status' | 'errorCode'>): void;
 }
 
+/** Where the values are in framed bytes: pairs of start and end offsets, ascending. Asked only when something looks suspicious. */
+export type ValuesOf = (bytes: Buffer) => ArrayLike<number>;
+
 /** Masks of one exchange, with its ledger of what was masked. */
 export interface Masks {
   method(classification: string): MaskMethod;
@@ -127,8 +130,12 @@ export interface Masks {
    * The bytes go into a keyed digest at once and are not kept.
    */
   masked(field: string, classification: string, count: number, originals: Buffer): void;
-  /** Overwrites what the content detectors find in `bytes`, in place and without changing a length. Returns how many. */
-  scrub(bytes: Buffer): number;
+  /**
+   * Overwrites what the content detectors find in `bytes`, in place and without changing a length. Returns how many.
+   * Framed bytes need `values`, or a match could run into a length beside it; without, `bytes` is one value, and something found
+   * in bytes that hold NULs throws Refusal MASK_IMPOSSIBLE.
+   */
+  scrub(bytes: Buffer, values?: ValuesOf): number;
 }
 
 /** One frame of a recording, as written. */

@@ -55,8 +55,8 @@ function holds(value: unknown, condition: Condition): boolean {
     return found.some(isOneOf(condition as Scalar | Scalar[]));
   if ('not' in condition) return !found.some(isOneOf(condition.not));
   if ('like' in condition) {
-    const patterns = [condition.like].flat().map(toPattern);
-    return found.some((text) => patterns.some((pattern) => pattern.test(text)));
+    const patterns = [condition.like].flat();
+    return found.some((text) => patterns.some((pattern) => isLike(pattern, text)));
   }
   return 'present' in condition && condition.present === true;
 }
@@ -66,10 +66,27 @@ function isOneOf(wanted: Scalar | readonly Scalar[]): (text: string) => boolean 
   return (text) => texts.includes(text);
 }
 
-function toPattern(like: string): RegExp {
-  const parts = like.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
-  // Neither `/` nor `:` separates less than the issuer means by it: acme/* is not acme/sub/project.
-  return new RegExp(`^${parts.join('[^/:\\n]*')}$`, 'su');
+/** Segment by segment between `/` and `:`, so that acme/* is not acme/sub/project; linear in the text, whatever the pattern. */
+function isLike(pattern: string, text: string): boolean {
+  if (/\p{C}/u.test(text)) return false;
+  const wanted = pattern.split(/([/:])/);
+  const found = text.split(/([/:])/);
+  return wanted.length === found.length && wanted.every((segment, i) => segmentIsLike(segment, found[i]!));
+}
+
+function segmentIsLike(pattern: string, text: string): boolean {
+  const [first, ...rest] = pattern.split('*') as [string, ...string[]];
+  const last = rest.pop();
+  if (last === undefined) return text === first;
+  if (!text.startsWith(first) || !text.endsWith(last) || text.length < first.length + last.length) return false;
+  const end = text.length - last.length;
+  let at = first.length;
+  for (const part of rest) {
+    const next = text.indexOf(part, at);
+    if (next === -1 || next + part.length > end) return false;
+    at = next + part.length;
+  }
+  return true;
 }
 
 export function isScalar(value: unknown): value is Scalar {

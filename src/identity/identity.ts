@@ -90,7 +90,9 @@ export function createIdentity(deps: IdentityDeps): Identity {
           throw Object.assign(new Refusal('AUDIT_UNAVAILABLE', 'the audit log cannot be written'), { cause });
         });
         if (error instanceof Rejection) throw loginFailed();
-        deps.warn(`a login failed for a reason of our own: ${(error as Error).message}`);
+        // Drivers put what they were asked for into their errors.
+        const message = (error as Error).message.replaceAll(credential, '…');
+        deps.warn(`a login failed for a reason of our own: ${message}`);
         throw loginFailed();
       }
     },

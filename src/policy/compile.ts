@@ -43,8 +43,8 @@ export function compilePolicies(cedar: Cedar, files: readonly PolicyFile[]): Com
   const problems: Problem[] = [];
   const policies: CompiledPolicy[] = [];
   const asts: unknown[] = [];
-  if (sorted.length > textLimits.files)
-    return { problems: [{ file: '.', line: 1, message: `more than ${textLimits.files} policy files` }] };
+  const tooMany = tooMuch(sorted);
+  if (tooMany !== undefined) return { problems: [{ file: '.', line: 1, message: tooMany }] };
   for (const file of sorted) {
     const { spans, problems: found } = scanPolicies(file);
     problems.push(...found);
@@ -61,6 +61,12 @@ export function compilePolicies(cedar: Cedar, files: readonly PolicyFile[]): Com
   problems.push(...duplicates(policies));
   if (problems.length > 0) return { problems };
   return { compiled: { version: policyVersion(sorted), policies, distinctions: distinctions(asts) } };
+}
+
+function tooMuch(files: readonly PolicyFile[]): string | undefined {
+  const bytes = files.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+  if (bytes > textLimits.folderBytes) return `the policies are larger than ${textLimits.folderBytes} bytes together`;
+  return files.length > textLimits.files ? `more than ${textLimits.files} policy files` : undefined;
 }
 
 interface One {
@@ -111,7 +117,7 @@ function validate(cedar: Cedar, text: string): readonly { message: string; offse
       : [...answer.validationErrors, ...answer.validationWarnings].map(({ error }: ValidationError) => error);
   const bytes = Buffer.from(text);
   const described = errors.map(({ message, help, sourceLocations }) => ({
-    message: `${message.replace(/for policy `policy`, |with id `policy` /g, '')}${help === null ? '' : ` (${help})`}`,
+    message: `${message}${help === null ? '' : ` (${help})`}`.replace(/for policy `policy`, |with id `policy` /g, ''),
     offset: bytes.subarray(0, sourceLocations?.[0]?.start ?? 0).toString().length,
   }));
   return described.filter(

@@ -14,7 +14,7 @@ export const defaultDeny = 'default-deny';
 export const engineRule = 'policy-engine';
 
 /** Questions to Cedar for one command, after those that no policy can tell apart are counted once. Each takes a fraction of a millisecond. */
-export const maxQuestions = 64;
+export const maxQuestions = 128;
 /** Resources, and names of functions and verbs, of one command that are looked at at all. */
 export const maxResources = 5000;
 export const maxNames = 1000;

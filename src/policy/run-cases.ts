@@ -31,6 +31,7 @@ export interface CaseOptions {
  * Throws ConfigError when the policies or a case file are not valid.
  */
 export async function testPolicies(dir: string, options: CaseOptions = {}): Promise<readonly CaseResult[]> {
+  const files = await readCases(dir);
   const classifications = new WeakMap<Target, readonly string[]>();
   const classificationsOf = (target: Target): readonly string[] => classifications.get(target) ?? [];
   const policies = await openPolicies({
@@ -42,7 +43,7 @@ export async function testPolicies(dir: string, options: CaseOptions = {}): Prom
   });
   try {
     const results: CaseResult[] = [];
-    for (const { file, content, lines } of await readCases(dir)) {
+    for (const { file, content, lines } of files) {
       const people = new Map(
         Object.entries(content.principals).map(([name, written]) => [name, principalOf(name, written)]),
       );

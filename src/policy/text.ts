@@ -23,6 +23,7 @@ export interface PolicySpan {
  */
 export const textLimits = {
   fileBytes: 256 * 1024,
+  folderBytes: 1024 * 1024,
   files: 200,
   policies: 1000,
   nesting: 64,

@@ -10,7 +10,8 @@ export const maxSecretBytes = 64 * 1024;
 export interface SecretContext {
   /** Where relative paths start, and where commands run: the configuration's folder. */
   readonly baseDir: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The gateway's own environment when absent; commands get it too. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /**
@@ -24,7 +25,7 @@ export class SecretError extends Error {
 /** The secret a credential names, or undefined when it names none. Throws SecretError; an empty secret is an error. */
 export async function readSecret(credential: Credential, context: SecretContext): Promise<string | undefined> {
   const { env, file, command } = credential;
-  if (env !== undefined) return checked(context.env[env], `environment variable ${env}`);
+  if (env !== undefined) return checked((context.env ?? process.env)[env], `environment variable ${env}`);
   if (file !== undefined)
     return checked(withoutNewline(await readFile(resolve(context.baseDir, file))), `file ${file}`);
   if (command !== undefined) {
@@ -65,7 +66,11 @@ async function readFile(path: string): Promise<string> {
   }
 }
 
-function run(command: readonly string[], timeoutMs: number, { baseDir, env }: SecretContext): Promise<string> {
+function run(
+  command: readonly string[],
+  timeoutMs: number,
+  { baseDir, env = process.env }: SecretContext,
+): Promise<string> {
   const [program, ...args] = command as [string, ...string[]];
   return new Promise((done, fail) => {
     const options = {

@@ -36,7 +36,7 @@ export const harmlessFunctions: ReadonlySet<string> = new Set(
     jsonb_path_query_first_tz jsonb_path_query_tz jsonb_populate_record jsonb_populate_record_valid
     jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls jsonb_to_record jsonb_to_recordset
     jsonb_to_tsvector jsonb_typeof justify_days justify_hours justify_interval lag last_value lastval lcm lead left
-    length lgamma like line ln log log10 lower lower_inc lower_inf lpad lseg ltrim make_date make_interval make_time
+    length lgamma like like_escape similar_escape similar_to_escape line ln log log10 lower lower_inc lower_inf lpad lseg ltrim make_date make_interval make_time
     make_timestamp make_timestamptz makeaclitem masklen max md5 min min_scale mod mode money multirange mxid_age name
     netmask network normalize notlike now npoints nth_value ntile num_nonnulls num_nulls numeric nummultirange numnode
     numrange numrange_subdiff obj_description octet_length oid oidvectortypes overlaps overlay parse_ident path

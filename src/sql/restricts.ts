@@ -17,17 +17,15 @@ export function restricts(where: unknown, targets?: ReadonlySet<string>): boolea
 }
 
 const orderings = new Set(['=', '<', '<=', '>', '>=']);
-const patterns = new Set(['~~', '~~*', '~', '~*']);
+const patterns = new Set(['~~', '~~*']);
 
 function isComparison(expression: Fields, targets: ReadonlySet<string> | undefined): boolean {
   const { kind, lexpr, rexpr } = expression;
   const operator = namesIn(expression.name).at(-1) ?? '';
   switch (kind) {
     case 'AEXPR_OP':
-      if (orderings.has(operator)) {
-        return (isColumn(lexpr, targets) && isFixed(rexpr)) || (isColumn(rexpr, targets) && isFixed(lexpr));
-      }
-      return patterns.has(operator) && isColumn(lexpr, targets) && isNarrowPattern(rexpr);
+      if (!orderings.has(operator)) return false;
+      return (isColumn(lexpr, targets) && isFixed(rexpr)) || (isColumn(rexpr, targets) && isFixed(lexpr));
     case 'AEXPR_IN':
     case 'AEXPR_OP_ANY':
       return operator === '=' && isColumn(lexpr, targets) && isFixed(rexpr);
@@ -36,7 +34,6 @@ function isComparison(expression: Fields, targets: ReadonlySet<string> | undefin
       return isColumn(lexpr, targets) && isFixed(rexpr);
     case 'AEXPR_LIKE':
     case 'AEXPR_ILIKE':
-    case 'AEXPR_SIMILAR':
       return patterns.has(operator) && isColumn(lexpr, targets) && isNarrowPattern(rexpr);
     case 'AEXPR_NOT_DISTINCT':
       return isColumn(lexpr, targets) && isFixed(rexpr);
@@ -113,5 +110,5 @@ function collectAliases(item: unknown, into: Set<string>): void {
 function isNarrowPattern(value: unknown): boolean {
   if (as('ParamRef', value) !== undefined) return true;
   const pattern = constantText(value);
-  return pattern !== undefined && /[^%_.*^$()?+\\\s]/.test(pattern);
+  return pattern !== undefined && /[^%_\\\s]/.test(pattern);
 }

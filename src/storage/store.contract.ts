@@ -120,6 +120,18 @@ export function storeContract(adapter: string, create: () => Promise<StoreUnderT
         expect(await two.approvals.get(id)).toMatchObject({ state: 'consumed' });
       });
 
+      it('takes each yes once among several processes that race for it', async () => {
+        const requests = [];
+        for (let index = 0; index < 20; index++) requests.push(await approved());
+        const children = Array.from({ length: 3 }, () => inChild(data, 'consume'));
+        const lines = children.map((child) => createInterface({ input: child.stdout })[Symbol.asyncIterator]());
+        for (const each of lines) expect(await each.next()).toMatchObject({ value: 'ready' });
+        for (const child of children)
+          child.stdin.write(`${JSON.stringify(requests.map(({ id, digest }) => [id, digest, 1_600]))}\n`);
+        const got = await Promise.all(lines.map(rest));
+        expect(got.flat().sort()).toEqual(requests.map(({ id }) => id).sort());
+      });
+
       it('consumes nothing that is not approved, has another digest, or is unknown', async () => {
         const open = sampleRequest();
         await one.approvals.findOrCreate(open, 99);
@@ -327,17 +339,7 @@ export function storeContract(adapter: string, create: () => Promise<StoreUnderT
       });
 
       it('has every write that it acknowledged to a process that was then killed', async () => {
-        const { module, exported, argument } = data.inChild;
-        const child = spawn(
-          process.execPath,
-          [
-            fileURLToPath(new URL('./store.child.ts', import.meta.url)),
-            module.href,
-            exported,
-            JSON.stringify(argument),
-          ],
-          { stdio: ['ignore', 'pipe', 'inherit'] },
-        );
+        const child = inChild(data, 'write');
         const acknowledged: string[] = [];
         const lines = createInterface({ input: child.stdout });
         lines.on('line', (line) => {
@@ -363,4 +365,18 @@ async function sampleOpen(store: Store) {
   const request = sampleRequest();
   await store.approvals.findOrCreate(request, 99);
   return request;
+}
+
+/** Another process over the same data; see store.child.ts. */
+function inChild({ inChild: { module, exported, argument } }: StoreUnderTest, task: 'write' | 'consume') {
+  const program = fileURLToPath(new URL('./store.child.ts', import.meta.url));
+  return spawn(process.execPath, [program, module.href, exported, JSON.stringify(argument), task], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+}
+
+async function rest(lines: AsyncIterator<string>): Promise<readonly string[]> {
+  const all: string[] = [];
+  for (let next = await lines.next(); !next.done; next = await lines.next()) all.push(next.value);
+  return all;
 }

@@ -12,7 +12,9 @@ export const approvalCommands: Commands = (program, terminal) => {
   const approvals = program
     .command('approvals')
     .summary('see and answer held commands')
-    .description('Held commands that wait for a person. A yes is for exactly one command, once, and not for long. Nobody answers their own.');
+    .description(
+      'Held commands that wait for a person. A yes is for exactly one command, once, and not for long. Nobody answers their own.',
+    );
 
   approvals
     .command('list')
@@ -25,12 +27,27 @@ export const approvalCommands: Commands = (program, terminal) => {
     .option('-n, --limit <count>', 'how many', count, 50)
     .option('--json', 'print JSON')
     .addHelpText('after', examples('sallyport approvals list --state open'))
-    .action(async ({ state, limit, json }: { state?: ApprovalItem['state']; limit: number; json?: boolean }, command) => {
-      const client = clientFor(contextOf(command, terminal));
-      const found = await collect(limit, (paging) => client.approvals({ ...given({ state }), ...paging }));
-      if (json === true) return printJson(terminal, found);
-      await terminal.out(table(['REQUEST', 'STATE', 'ASKED', 'WHO', 'TARGET', 'NEEDS', 'COMMAND'], found.map((a) => [a.id, a.state, instant(a.createdAt), a.requester.name, a.target, a.approvers.join(' and '), brief(a.text)])));
-    });
+    .action(
+      async ({ state, limit, json }: { state?: ApprovalItem['state']; limit: number; json?: boolean }, command) => {
+        const client = clientFor(contextOf(command, terminal));
+        const found = await collect(limit, (paging) => client.approvals({ ...given({ state }), ...paging }));
+        if (json === true) return printJson(terminal, found);
+        await terminal.out(
+          table(
+            ['REQUEST', 'STATE', 'ASKED', 'WHO', 'TARGET', 'NEEDS', 'COMMAND'],
+            found.map((a) => [
+              a.id,
+              a.state,
+              instant(a.createdAt),
+              a.requester.name,
+              a.target,
+              a.approvers.join(' and '),
+              brief(a.text),
+            ]),
+          ),
+        );
+      },
+    );
 
   approvals
     .command('show <id>')
@@ -46,20 +63,37 @@ export const approvalCommands: Commands = (program, terminal) => {
     approvals
       .command(`${answer} <id>`)
       .summary(answer === 'approve' ? 'say yes' : 'say no')
-      .description(answer === 'approve' ? 'Shows the request and lets exactly this command run, once.' : 'Shows the request and refuses it.')
+      .description(
+        answer === 'approve'
+          ? 'Shows the request and lets exactly this command run, once.'
+          : 'Shows the request and refuses it.',
+      )
       .requiredOption('-m, --reason <text>', 'why; goes into the audit log')
       .option('-y, --yes', 'do not ask whether you are sure')
       .option('--json', 'print JSON')
-      .addHelpText('after', examples(`sallyport approvals ${answer} 0197c1f2-… --reason "${answer === 'approve' ? 'ticket 4711, checked the WHERE' : 'use the staging copy'}"`))
+      .addHelpText(
+        'after',
+        examples(
+          `sallyport approvals ${answer} 0197c1f2-… --reason "${answer === 'approve' ? 'ticket 4711, checked the WHERE' : 'use the staging copy'}"`,
+        ),
+      )
       .action(async (id: string, { reason, yes, json }: { reason: string; yes?: boolean; json?: boolean }, command) => {
         const client = clientFor(contextOf(command, terminal));
         if (json !== true) terminal.err(shown(await client.approval(id), terminal));
-        if (terminal.answerable && yes !== true && (await terminal.ask(`\n${answer} this? [y/N] `)).trim().toLowerCase() !== 'y') {
+        if (
+          terminal.answerable &&
+          yes !== true &&
+          (await terminal.ask(`\n${answer} this? [y/N] `)).trim().toLowerCase() !== 'y'
+        ) {
           throw new Failure(exitCodes.no, 'nothing was answered');
         }
         const settled = await client.answer(id, answer, reason);
         if (json === true) return printJson(terminal, settled);
-        terminal.err(settled.state === 'open' ? 'Your answer is noted; others have to answer as well.\n' : `The request is ${settled.state}.\n`);
+        terminal.err(
+          settled.state === 'open'
+            ? 'Your answer is noted; others have to answer as well.\n'
+            : `The request is ${settled.state}.\n`,
+        );
       });
   }
 
@@ -98,8 +132,13 @@ function brief(text: string): string {
 /** What the server presents, and what became of it. */
 function shown(request: ApprovalItem, terminal: Terminal): string {
   const left = request.expiresAt - terminal.now();
-  const deadline = left > 0 ? `expires in ${formatDuration(Math.ceil(left / 1000) * 1000)}` : `expired ${instant(request.expiresAt)}`;
-  const answers = request.decisions.map((d) => `${d.answer === 'approve' ? 'approved' : 'denied'} by ${d.approver.name} (${d.approver.id}) ${instant(d.at)}: ${d.reason}`);
-  const state = request.state === 'open' || request.state === 'approved' ? `${request.state}, ${deadline}` : request.state;
+  const deadline =
+    left > 0 ? `expires in ${formatDuration(Math.ceil(left / 1000) * 1000)}` : `expired ${instant(request.expiresAt)}`;
+  const answers = request.decisions.map(
+    (d) =>
+      `${d.answer === 'approve' ? 'approved' : 'denied'} by ${d.approver.name} (${d.approver.id}) ${instant(d.at)}: ${d.reason}`,
+  );
+  const state =
+    request.state === 'open' || request.state === 'approved' ? `${request.state}, ${deadline}` : request.state;
   return `${visible(request.presented)}\n\n${[`state: ${state}`, ...answers].map(visibleLine).join('\n')}\n`;
 }

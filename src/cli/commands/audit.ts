@@ -1,5 +1,5 @@
-import { rename, rm } from 'node:fs/promises';
 import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from '../../client/client.ts';
 import type { AuditItem } from '../../client/schema.ts';
@@ -17,7 +17,12 @@ interface Filter {
 }
 
 export const auditCommands: Commands = (program, terminal) => {
-  const audit = program.command('audit').summary('read, export and verify the audit log').description('The audit log: every command, decision and login, in an append-only Merkle log that can be verified offline.');
+  const audit = program
+    .command('audit')
+    .summary('read, export and verify the audit log')
+    .description(
+      'The audit log: every command, decision and login, in an append-only Merkle log that can be verified offline.',
+    );
 
   audit
     .command('query')
@@ -30,13 +35,35 @@ export const auditCommands: Commands = (program, terminal) => {
     .option('--to <time>', 'up to this time (RFC 3339)')
     .option('-n, --limit <count>', 'how many', count, 50)
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('sallyport audit query --type command.denied --target shop', 'sallyport audit query --session 0197c1f2-… --limit 1000 --json'))
-    .action(async ({ type, session, principal, target, from, to, limit, json }: Filter & { from?: string; to?: string; limit: number; json?: boolean }, command) => {
-      const client = clientFor(contextOf(command, terminal));
-      const found = await collect(limit, (paging) => client.auditEvents({ ...given({ type, session, principal, target, from, to }), ...paging }));
-      if (json === true) return printJson(terminal, found);
-      await terminal.out(table(['SEQ', 'TIME', 'TYPE', 'PRINCIPAL', 'TARGET', 'WHAT'], found.map(eventRow)));
-    });
+    .addHelpText(
+      'after',
+      examples(
+        'sallyport audit query --type command.denied --target shop',
+        'sallyport audit query --session 0197c1f2-… --limit 1000 --json',
+      ),
+    )
+    .action(
+      async (
+        {
+          type,
+          session,
+          principal,
+          target,
+          from,
+          to,
+          limit,
+          json,
+        }: Filter & { from?: string; to?: string; limit: number; json?: boolean },
+        command,
+      ) => {
+        const client = clientFor(contextOf(command, terminal));
+        const found = await collect(limit, (paging) =>
+          client.auditEvents({ ...given({ type, session, principal, target, from, to }), ...paging }),
+        );
+        if (json === true) return printJson(terminal, found);
+        await terminal.out(table(['SEQ', 'TIME', 'TYPE', 'PRINCIPAL', 'TARGET', 'WHAT'], found.map(eventRow)));
+      },
+    );
 
   audit
     .command('tail')
@@ -47,18 +74,39 @@ export const auditCommands: Commands = (program, terminal) => {
     .option('--interval <duration>', 'how often to look', durationOption, 1000)
     .option('--count <count>', 'stop after so many', count)
     .option('--json', 'print JSON, one event a line')
-    .action(async ({ type, target, lines, interval, count: most, json }: Filter & { lines: number; interval: number; count?: number; json?: boolean }, command) => {
-      let left = most ?? Number.POSITIVE_INFINITY;
-      for await (const event of arriving(clientFor(contextOf(command, terminal)), given({ type, target }), lines, interval)) {
-        await terminal.out(json === true ? `${safeJson(event)}\n` : `${eventRow(event).map(visibleLine).join('  ')}\n`);
-        if (--left <= 0) return;
-      }
-    });
+    .action(
+      async (
+        {
+          type,
+          target,
+          lines,
+          interval,
+          count: most,
+          json,
+        }: Filter & { lines: number; interval: number; count?: number; json?: boolean },
+        command,
+      ) => {
+        let left = most ?? Number.POSITIVE_INFINITY;
+        for await (const event of arriving(
+          clientFor(contextOf(command, terminal)),
+          given({ type, target }),
+          lines,
+          interval,
+        )) {
+          await terminal.out(
+            json === true ? `${safeJson(event)}\n` : `${eventRow(event).map(visibleLine).join('  ')}\n`,
+          );
+          if (--left <= 0) return;
+        }
+      },
+    );
 
   audit
     .command('checkpoint')
     .summary('the latest signed checkpoint')
-    .description('Prints the signed note of the log as it is now, and the key to verify it with. Keep both elsewhere: later the log must still agree.')
+    .description(
+      'Prints the signed note of the log as it is now, and the key to verify it with. Keep both elsewhere: later the log must still agree.',
+    )
     .option('--json', 'print JSON')
     .action(async ({ json }: { json?: boolean }, command) => {
       const checkpoint = await clientFor(contextOf(command, terminal)).checkpoint();
@@ -71,7 +119,10 @@ export const auditCommands: Commands = (program, terminal) => {
     .command('export')
     .summary('download the log, to be verified offline')
     .requiredOption('-o, --output <file>', 'the tar archive to write')
-    .addHelpText('after', examples('sallyport audit export --output audit.tar', 'sallyport audit verify audit.tar --vkey "$(cat key.txt)"'))
+    .addHelpText(
+      'after',
+      examples('sallyport audit export --output audit.tar', 'sallyport audit verify audit.tar --vkey "$(cat key.txt)"'),
+    )
     .action(async ({ output }: { output: string }, command) => {
       const bytes = await clientFor(contextOf(command, terminal)).exportAudit();
       // What is only half there must not look like the whole log.
@@ -89,10 +140,18 @@ export const auditCommands: Commands = (program, terminal) => {
   audit
     .command('verify <path>')
     .summary('check a log or an export, offline')
-    .description(`Recomputes the log from its entries: every event is where it was, unchanged, and the checkpoint is signed.\nNeeds no server. Exits with ${exitCodes.no} when anything is wrong, and names the first entry that is.`)
+    .description(
+      `Recomputes the log from its entries: every event is where it was, unchanged, and the checkpoint is signed.\nNeeds no server. Exits with ${exitCodes.no} when anything is wrong, and names the first entry that is.`,
+    )
     .option('--vkey <key>', 'the key that you kept; without it the one beside the log is used, which proves less')
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('sallyport audit verify audit.tar', 'sallyport audit verify ./data/audit --vkey "gateway.example+f00dcafe+ARpc2V…"'))
+    .addHelpText(
+      'after',
+      examples(
+        'sallyport audit verify audit.tar',
+        'sallyport audit verify ./data/audit --vkey "gateway.example+f00dcafe+ARpc2V…"',
+      ),
+    )
     .action(async (path: string, { vkey, json }: { vkey?: string; json?: boolean }) => {
       const { verifyLog } = await import('../../audit/verify.ts');
       const verdict = await verifyLog(path, given({ vkey }));
@@ -123,5 +182,12 @@ function eventRow(event: AuditItem): string[] {
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(' ');
   const cell = (value: unknown) => (typeof value === 'string' ? value : '-');
-  return [String(event.seq), event.time, event.type, cell(event['principal']), cell(event['target']), what.length > 160 ? `${what.slice(0, 159)}…` : what];
+  return [
+    String(event.seq),
+    event.time,
+    event.type,
+    cell(event.principal),
+    cell(event.target),
+    what.length > 160 ? `${what.slice(0, 159)}…` : what,
+  ];
 }

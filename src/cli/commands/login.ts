@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import type { IssuerInfo } from '../../client/schema.ts';
 import { Client } from '../../client/client.ts';
+import type { IssuerInfo } from '../../client/schema.ts';
 import { type Commands, contextOf, durationOption, examples, repeated } from '../command.ts';
 import { anonymousClient, clientFor, givenToken, known, printJson, serverFor } from '../context.ts';
 import { deviceLogin, revokeLogin } from '../device-login.ts';
@@ -18,24 +18,42 @@ export const loginCommands: Commands = (program, terminal) => {
       'Logs in at a server: shows a link and a code to confirm in a browser, on any machine. The login is kept in $SALLYPORT_HOME\n(default ~/.config/sallyport), readable to you only, and is sent to that server only.',
     )
     .option('--issuer <name>', 'which identity provider, where the server trusts several')
-    .addHelpText('after', examples('sallyport login --server https://gateway.example:8443', 'sallyport login --server https://localhost:8443 --ca demo-data/ca.pem', 'sallyport login --token-file token.jwt      # a token from elsewhere'))
+    .addHelpText(
+      'after',
+      examples(
+        'sallyport login --server https://gateway.example:8443',
+        'sallyport login --server https://localhost:8443 --ca demo-data/ca.pem',
+        'sallyport login --token-file token.jwt      # a token from elsewhere',
+      ),
+    )
     .action(async (options: { issuer?: string }, command) => {
       const context = contextOf(command, terminal);
       const server = serverFor(context);
       const brought = await givenToken(context);
-      const tokens = brought === undefined ? await deviceLogin(await chooseIssuer(anonymousClient(server), options.issuer), server.ca, terminal) : { token: brought };
-      const { principal, proof } = await new Client({ server: server.origin, fetch: fetchTrusting(server.ca), token: async () => tokens.token }).whoami();
+      const tokens =
+        brought === undefined
+          ? await deviceLogin(await chooseIssuer(anonymousClient(server), options.issuer), server.ca, terminal)
+          : { token: brought };
+      const { principal, proof } = await new Client({
+        server: server.origin,
+        fetch: fetchTrusting(server.ca),
+        token: async () => tokens.token,
+      }).whoami();
       const login = { ...tokens, expiresAt: proof.expiresAt };
       const profile = readProfile(terminal);
       const entry: ServerProfile = { login, ...(server.caFile === undefined ? {} : { ca: server.caFile }) };
       writeProfile(terminal, { current: server.origin, servers: { ...profile.servers, [server.origin]: entry } });
-      terminal.err(`Logged in at ${server.origin} as ${visibleLine(principal.name)} (${visibleLine(principal.id)}), until ${instant(proof.expiresAt)}${'refresh' in tokens ? ', renewed as needed' : ''}.\n`);
+      terminal.err(
+        `Logged in at ${server.origin} as ${visibleLine(principal.name)} (${visibleLine(principal.id)}), until ${instant(proof.expiresAt)}${'refresh' in tokens ? ', renewed as needed' : ''}.\n`,
+      );
     });
 
   program
     .command('logout')
     .summary('forget the login')
-    .description('Forgets the login at a server and tells the identity provider that it is over. Tickets live on until they expire: see tickets revoke.')
+    .description(
+      'Forgets the login at a server and tells the identity provider that it is over. Tickets live on until they expire: see tickets revoke.',
+    )
     .action(async (_, command) => {
       const context = contextOf(command, terminal);
       const profile = readProfile(terminal);
@@ -46,9 +64,14 @@ export const loginCommands: Commands = (program, terminal) => {
       writeProfile(terminal, { ...profile, servers: { ...profile.servers, [server.origin]: rest } });
       terminal.err(`Logged out of ${server.origin}.\n`);
       if (login.refresh === undefined) return;
-      await revokeLogin(login.refresh, server.ca).catch((error: unknown) => {
-        throw new Failure(exitCodes.server, `the login is forgotten here, but its issuer could not be told: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      const told = await revokeLogin(login.refresh, server.ca).catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new Failure(exitCodes.server, `the login is forgotten here, but its issuer could not be told: ${why}`, {
+          cause: error,
+        });
       });
+      if (!told)
+        terminal.err('Its issuer takes no revocations: a copy of the login would work until it expires there.\n');
     });
 
   program
@@ -68,7 +91,11 @@ export const loginCommands: Commands = (program, terminal) => {
           ['owner', principal.owner],
           ['groups', principal.groups.join(', ') || 'none'],
           ['claims', claims.length === 0 ? undefined : claims.join(', ')],
-          ['may', [...(may.review ? ['review'] : []), ...(may.configure ? ['configure'] : [])].join(', ') || 'see what is its own'],
+          [
+            'may',
+            [...(may.review ? ['review'] : []), ...(may.configure ? ['configure'] : [])].join(', ') ||
+              'see what is its own',
+          ],
           ['proof', `${proof.kind}, until ${instant(proof.expiresAt)}`],
         ]),
       );
@@ -77,7 +104,9 @@ export const loginCommands: Commands = (program, terminal) => {
   program
     .command('ticket')
     .summary('get a short-lived credential for a target')
-    .description('Prints a ticket, and nothing else, on standard output: a password that only Sallyport accepts, for the named targets, for a while.\nUses your login; in a CI job, the OIDC token in $SALLYPORT_TOKEN or --token-file.')
+    .description(
+      'Prints a ticket, and nothing else, on standard output: a password that only Sallyport accepts, for the named targets, for a while.\nUses your login; in a CI job, the OIDC token in $SALLYPORT_TOKEN or --token-file.',
+    )
     .requiredOption('-t, --target <name>', 'what it is for; may be given several times', repeated)
     .option('--ttl <duration>', 'how long it lives, up to what the server allows', durationOption, 900_000)
     .option('-o, --output <file>', 'write it to a file that only you may read')
@@ -90,10 +119,15 @@ export const loginCommands: Commands = (program, terminal) => {
       ),
     )
     .action(async (options: { target: readonly string[]; ttl: number; output?: string }, command) => {
-      const { ticket, secret } = await clientFor(contextOf(command, terminal)).issueTicket({ targets: options.target, ttlMs: options.ttl });
+      const { ticket, secret } = await clientFor(contextOf(command, terminal)).issueTicket({
+        targets: options.target,
+        ttlMs: options.ttl,
+      });
       if (options.output === undefined) await terminal.out(`${secret}\n`);
       else writeFileSync(options.output, `${secret}\n`, { mode: 0o600, flag: 'wx' });
-      terminal.err(`Ticket ${visibleLine(ticket.id)} for ${ticket.targets.map(visibleLine).join(', ')}, until ${instant(ticket.expiresAt)}.\n`);
+      terminal.err(
+        `Ticket ${visibleLine(ticket.id)} for ${ticket.targets.map(visibleLine).join(', ')}, until ${instant(ticket.expiresAt)}.\n`,
+      );
     });
 };
 
@@ -103,9 +137,13 @@ async function chooseIssuer(client: Client, name: string | undefined): Promise<I
   const [only, ...others] = found;
   const names = items.map((issuer) => visibleLine(issuer.name)).join(', ') || 'none';
   if (only === undefined) {
-    throw new Failure(exitCodes.login, name === undefined ? 'this server has no identity provider to log in with; bring a token: sallyport login --token-file FILE' : `there is no issuer ${name}; known are ${names}`);
+    throw new Failure(
+      exitCodes.login,
+      name === undefined
+        ? 'this server has no identity provider to log in with; bring a token: sallyport login --token-file FILE'
+        : `there is no issuer ${name}; known are ${names}`,
+    );
   }
   if (others.length > 0) throw new Failure(exitCodes.usage, `which identity provider? give --issuer, one of: ${names}`);
   return only;
 }
-

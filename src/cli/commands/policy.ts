@@ -6,7 +6,10 @@ import { details, table } from '../table.ts';
 import { visible } from '../visible.ts';
 
 export const policyCommands: Commands = (program, terminal) => {
-  const policy = program.command('policy').summary('check, test and explain policies').description('Policies: Cedar files that decide on every command.');
+  const policy = program
+    .command('policy')
+    .summary('check, test and explain policies')
+    .description('Policies: Cedar files that decide on every command.');
 
   policy
     .command('check [dir]')
@@ -17,8 +20,30 @@ export const policyCommands: Commands = (program, terminal) => {
       const { checkPolicies } = await import('../../policy/check.ts');
       const problems = await checkPolicies(dir ?? './policies');
       if (json === true) await printJson(terminal, problems);
-      else await terminal.out(problems.length === 0 ? 'The policies are valid.\n' : `${problems.map(visible).join('\n')}\n`);
+      else
+        await terminal.out(
+          problems.length === 0 ? 'The policies are valid.\n' : `${problems.map(visible).join('\n')}\n`,
+        );
       if (problems.length > 0) throw new Failure(exitCodes.no, 'the policies are not valid');
+    });
+
+  policy
+    .command('test [dir]')
+    .summary("run a folder's test cases, offline")
+    .description('Runs the cases in tests/*.yaml of a policy folder and says what came out instead where one fails.')
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('sallyport policy test ./policies'))
+    .action(async (dir: string | undefined, { json }: { json?: boolean }) => {
+      const { testPolicies } = await import('../../policy/run-cases.ts');
+      const results = await testPolicies(dir ?? './policies');
+      const failed = results.filter(({ problem }) => problem !== undefined);
+      if (json === true) await printJson(terminal, results);
+      else {
+        for (const { file, line, name, problem } of failed)
+          await terminal.out(`${visible(`${file}:${line}: ${name}: ${problem ?? ''}`)}\n`);
+        await terminal.out(`${results.length - failed.length} of ${results.length} cases hold.\n`);
+      }
+      if (failed.length > 0) throw new Failure(exitCodes.no, 'not every case holds');
     });
 
   policy
@@ -29,7 +54,12 @@ export const policyCommands: Commands = (program, terminal) => {
     .action(async ({ text, json }: { text?: boolean; json?: boolean }, command) => {
       const found = await clientFor(contextOf(command, terminal)).policies();
       if (json === true) return printJson(terminal, found);
-      await terminal.out(table(['POLICY', 'EFFECT', 'FILE'], found.policies.map((p) => [p.id, p.effect, p.file])));
+      await terminal.out(
+        table(
+          ['POLICY', 'EFFECT', 'FILE'],
+          found.policies.map((p) => [p.id, p.effect, p.file]),
+        ),
+      );
       if (text === true) await terminal.out(`\n${found.policies.map((p) => visible(p.text)).join('\n\n')}\n`);
       terminal.err(`version ${visible(found.version)}\n`);
     });
@@ -37,14 +67,22 @@ export const policyCommands: Commands = (program, terminal) => {
   policy
     .command('explain <text>')
     .summary('what would be decided for a command, and why')
-    .description('Asks the server what it would decide. Nothing runs. `-` reads the command from standard input. Asking for others needs review.')
+    .description(
+      'Asks the server what it would decide. Nothing runs. `-` reads the command from standard input. Asking for others needs review.',
+    )
     .requiredOption('-t, --target <name>', 'where it would run')
     .option('--principal <id>', 'for whom, instead of you')
     .option('--kind <kind>', 'what that principal is: human, ci or agent', 'agent')
     .option('--group <name>', 'a group of that principal; may be given several times', repeated)
     .option('--claim <key=value>', 'a claim of that principal; may be given several times', repeated)
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('sallyport policy explain --target shop "DELETE FROM orders"', 'sallyport policy explain --target shop --principal ci:deploy --kind ci --group deployers - < migration.sql'))
+    .addHelpText(
+      'after',
+      examples(
+        'sallyport policy explain --target shop "DELETE FROM orders"',
+        'sallyport policy explain --target shop --principal ci:deploy --kind ci --group deployers - < migration.sql',
+      ),
+    )
     .action(async (text: string, options: ExplainOptions, command) => {
       const answer = await clientFor(contextOf(command, terminal)).explain({
         target: options.target,
@@ -75,10 +113,12 @@ interface ExplainOptions {
 
 function supposed({ principal: id, kind, group, claim }: ExplainOptions) {
   if (id === undefined) {
-    if (group !== undefined || claim !== undefined) throw new Failure(exitCodes.usage, '--group and --claim are of a --principal');
+    if (group !== undefined || claim !== undefined)
+      throw new Failure(exitCodes.usage, '--group and --claim are of a --principal');
     return undefined;
   }
-  if (kind !== 'human' && kind !== 'ci' && kind !== 'agent') throw new Failure(exitCodes.usage, `--kind is human, ci or agent, not ${kind}`);
+  if (kind !== 'human' && kind !== 'ci' && kind !== 'agent')
+    throw new Failure(exitCodes.usage, `--kind is human, ci or agent, not ${kind}`);
   const claims = (claim ?? []).map((pair) => {
     const at = pair.indexOf('=');
     if (at < 1) throw new Failure(exitCodes.usage, `expected key=value, got ${JSON.stringify(pair)}`);
@@ -90,7 +130,10 @@ function supposed({ principal: id, kind, group, claim }: ExplainOptions) {
 function explained({ decision, verb, actions, resources, because, masks }: Explained): string {
   const methods = Object.entries(masks).map(([classification, method]) => `${classification}: ${method}`);
   return details([
-    ['decision', decision.outcome === 'hold' ? `hold, until ${decision.approvers.join(' and ')} approve` : decision.outcome],
+    [
+      'decision',
+      decision.outcome === 'hold' ? `hold, until ${decision.approvers.join(' and ')} approve` : decision.outcome,
+    ],
     ['rule', decision.rule],
     ['reason', decision.outcome === 'deny' ? decision.reason : undefined],
     ['advice', decision.advice],

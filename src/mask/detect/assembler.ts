@@ -72,9 +72,15 @@ const shift = (by: number | Code): Code => (typeof by === 'number' ? [0x42, ...s
 
 export const v128 = {
   load: (offset: number, address: Code): Code => [...address, 0xfd, 0, 0, ...unsigned(offset)],
-  store: (offset: number, address: Code, value: Code): Code => [...address, ...value, 0xfd, 0x0b, 0, ...unsigned(offset)],
-  const: (bytes: readonly number[]): Code => [0xfd, 0x0c, ...bytes],
-  splat: (byte: number): Code => v128.const(Array.from({ length: 16 }, () => byte)),
+  store: (offset: number, address: Code, value: Code): Code => [
+    ...address,
+    ...value,
+    0xfd,
+    0x0b,
+    0,
+    ...unsigned(offset),
+  ],
+  zero: [0xfd, 0x0c, ...Array<number>(16).fill(0)] as Code,
   and: vector(0x4e),
   or: vector(0x50),
   anyTrue: vector(0x53),

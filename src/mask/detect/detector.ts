@@ -1,4 +1,3 @@
-import { cardsIn } from './cards.ts';
 import {
   type CandidateFinder,
   CardRun,
@@ -10,6 +9,7 @@ import {
   Ssn,
   windowSize,
 } from './candidates.ts';
+import { cardsIn } from './cards.ts';
 import { Digit, is } from './characters.ts';
 import { Hits } from './hits.ts';
 import { type Bytes, type Kind, kinds } from './kinds.ts';
@@ -42,9 +42,10 @@ export interface Detector {
   readonly engine: CandidateFinder['name'];
   /**
    * Overwrites what it finds in `bytes` with `*`, byte for byte, so that no length changes. Hits lie within one value and cross no
-   * control byte (line ends inside a PEM key excepted, which stay). Time is linear in the input, whatever it is. Returns how many were found.
+   * control byte (line ends inside a PEM key excepted, which stay). Time is linear in the input, whatever it is. `ignores` is asked
+   * per candidate and switches a kind off. Returns how many were found.
    */
-  scrub(bytes: Buffer, values: ValuesOf, found?: Found, ignored?: ReadonlySet<Kind>): number;
+  scrub(bytes: Buffer, values: ValuesOf, found?: Found, ignores?: (kind: Kind) => boolean): number;
 }
 
 export function createDetector(options: DetectorOptions = {}): Detector {
@@ -53,7 +54,7 @@ export function createDetector(options: DetectorOptions = {}): Detector {
   const mask = flagsOf(wanted);
   return {
     engine: finder.name,
-    scrub(bytes, values, found, ignored) {
+    scrub(bytes, values, found, ignores) {
       let search: Search | undefined;
       for (let from = 0; from < bytes.length; from += windowSize) {
         const to = Math.min(bytes.length, from + windowSize + lookahead);
@@ -61,7 +62,7 @@ export function createDetector(options: DetectorOptions = {}): Detector {
         for (let i = 0; i < count; i++) {
           const candidate = finder.found[i]!;
           if ((candidate & mask) === 0 || (candidate & positionMask) >= windowSize) continue;
-          search ??= new Search(bytes, values(bytes), wanted, ignored);
+          search ??= new Search(bytes, values(bytes), wanted, ignores);
           search.look(from + (candidate & positionMask), candidate & mask);
         }
       }
@@ -76,15 +77,15 @@ export class Search {
   readonly #bytes: Bytes;
   readonly #values: ArrayLike<number>;
   readonly #wanted: ReadonlySet<Kind>;
-  readonly #ignored: ReadonlySet<Kind> | undefined;
+  readonly #ignores: ((kind: Kind) => boolean) | undefined;
   #value = 0; // index of the pair that the last candidate fell into
   #runsSeen = 0; // runs of digits are looked at once, up to here
 
-  constructor(bytes: Bytes, values: ArrayLike<number>, wanted: ReadonlySet<Kind>, ignored?: ReadonlySet<Kind>) {
+  constructor(bytes: Bytes, values: ArrayLike<number>, wanted: ReadonlySet<Kind>, ignores?: (kind: Kind) => boolean) {
     this.#bytes = bytes;
     this.#values = values;
     this.#wanted = wanted;
-    this.#ignored = ignored;
+    this.#ignores = ignores;
   }
 
   look(at: number, flags: number): void {
@@ -137,7 +138,7 @@ export class Search {
   }
 
   #on(kind: Kind): boolean {
-    return this.#wanted.has(kind) && this.#ignored?.has(kind) !== true;
+    return this.#wanted.has(kind) && this.#ignores?.(kind) !== true;
   }
 
   /** Makes `#value` the first value that ends after `at`; says whether `at` is in it. */

@@ -1,5 +1,5 @@
-import { type Kind, kinds, type Span } from './kinds.ts';
 import type { Found } from './detector.ts';
+import { type Kind, kinds, type Span } from './kinds.ts';
 
 interface Hit extends Span {
   readonly kind: Kind;

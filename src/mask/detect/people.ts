@@ -1,4 +1,4 @@
-import { Alphanumeric, Digit, Hyphen, is, Lower, LocalMark, Underscore, Upper } from './characters.ts';
+import { Alphanumeric, Digit, Hyphen, is, LocalMark, Lower, Underscore, Upper } from './characters.ts';
 import type { Bytes, Span } from './kinds.ts';
 
 const space = 0x20;
@@ -61,7 +61,8 @@ function countryStart(bytes: Bytes, area: number, lo: number): number {
 
 /** An international number (ITU-T E.164) at its plus sign: 8 to 15 digits with single separators. */
 export function internationalAt(bytes: Bytes, at: number, lo: number, hi: number): Span | undefined {
-  if (at < lo || at + 9 > hi || bytes[at] !== plus || bytes[at + 1] === 0x30 || !is(bytes[at + 1]!, Digit)) return undefined;
+  if (at < lo || at + 9 > hi || bytes[at] !== plus || bytes[at + 1] === 0x30 || !is(bytes[at + 1]!, Digit))
+    return undefined;
   if (at > lo && is(bytes[at - 1]!, Alphanumeric)) return undefined;
   let end = at + 1;
   let digits = 0;

@@ -7,7 +7,10 @@ export function regexpFinder(): CandidateFinder {
   const found = new Uint32Array(2 * (windowSize + lookahead));
   // Each is tried again one character after a match, so overlapping candidates are all seen; a run of digits is passed as a whole.
   const patterns = [
-    { pattern: /[KS]IA|AIz|h[pousrf]_|pm_|b_p|k_l|sk-|at-|[rw]d=|eyJ|xox|SG\.|:\/\/|---|[\w.%+-]@[a-z0-9]|[A-Z]{2}\d/gi, flags: everyBucket },
+    {
+      pattern: /[KS]IA|AIz|h[pousrf]_|pm_|b_p|k_l|sk-|at-|[rw]d=|eyJ|xox|SG\.|:\/\/|---|[\w.%+-]@[a-z0-9]|[A-Z]{2}\d/gi,
+      flags: everyBucket,
+    },
     { pattern: /(?:\d[ -]?){12}\d+(?:[ -]\d+)*/g, flags: CardRun },
     { pattern: /\d{3}-\d{2}-\d{4}/g, flags: Ssn },
     { pattern: /[-. )]\d{3}[-. ]\d{4}/g, flags: Nanp },

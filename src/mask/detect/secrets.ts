@@ -1,4 +1,16 @@
-import { Alphanumeric, Base64Url, Blank, Digit, is, Lower, runEnd, Space, startsWith, Underscore, Upper } from './characters.ts';
+import {
+  Alphanumeric,
+  Base64Url,
+  Blank,
+  Digit,
+  is,
+  Lower,
+  runEnd,
+  Space,
+  startsWith,
+  Underscore,
+  Upper,
+} from './characters.ts';
 import type { Bytes, Span } from './kinds.ts';
 
 /** A provider's key: its prefix, and what follows. */
@@ -97,7 +109,8 @@ export function urlPasswordAt(bytes: Bytes, at: number, lo: number, hi: number):
   if (at <= lo || !startsWith(bytes, at, hi, '://') || !is(bytes[at - 1]!, Alphanumeric)) return undefined;
   let colon = at + 3;
   const userEnd = Math.min(hi, colon + 256);
-  while (colon < userEnd && !is(bytes[colon]!, Blank) && !':/?#@'.includes(String.fromCharCode(bytes[colon]!))) colon += 1;
+  while (colon < userEnd && !is(bytes[colon]!, Blank) && !':/?#@'.includes(String.fromCharCode(bytes[colon]!)))
+    colon += 1;
   if (colon >= userEnd || bytes[colon] !== 0x3a) return undefined;
   const start = colon + 1;
   const limit = Math.min(hi, start + 256);

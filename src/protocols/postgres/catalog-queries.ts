@@ -11,14 +11,14 @@ export const relations = `
     exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal),
     exists (select from pg_rewrite r where r.ev_class = c.oid and r.ev_type <> '1')
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and ${ours}
+  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and ${ours}
   order by c.oid`;
 
 /** relation, attnum, name, type. */
 export const columns = `
   select a.attrelid, a.attnum, a.attname, a.atttypid
   from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-  where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and ${ours}
+  where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and ${ours}
   order by a.attrelid, a.attnum`;
 
 /** child, parent: inheritance and partitions. */
@@ -33,14 +33,13 @@ export const ruleReads = `
   from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
   where d.refclassid = 'pg_class'::regclass and d.deptype = 'n' and r.ev_class >= 16384`;
 
-/** relation, rule's name, schema and name of a function of the database's own that the rule calls, also through an operator. */
+/** relation, function that one of its rules calls, also through an operator. Only functions that did not come with the server. */
 export const ruleCalls = `
-  select r.ev_class, r.rulename, n.nspname, p.proname
+  select distinct r.ev_class, case when d.refclassid = 'pg_proc'::regclass then d.refobjid else o.oprcode::oid end
   from pg_rewrite r join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
     left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
-    join pg_proc p on p.oid = case when d.refclassid = 'pg_proc'::regclass then d.refobjid else o.oprcode end
-    join pg_namespace n on n.oid = p.pronamespace
-  where p.oid >= 16384 and r.ev_class >= 16384`;
+  where r.ev_class >= 16384
+    and (d.refclassid = 'pg_proc'::regclass and d.refobjid >= 16384 or d.refclassid = 'pg_operator'::regclass and o.oprcode >= 16384)`;
 
 /** relation, generated column, column it is computed from. PostgreSQL 15 and newer note it at the default, older ones at the column. */
 export const generated = `
@@ -51,15 +50,29 @@ export const generated = `
         or x.classid = 'pg_class'::regclass and x.objid = a.attrelid and x.objsubid = a.attnum)
   where to_jsonb(a) ->> 'attgenerated' in ('s', 'v') and x.refobjsubid <> a.attnum`;
 
-/** schema, name, language, runs as its owner: functions, procedures and aggregates that did not come with the server. */
+const extension = (table: string, oid: string) => `
+    (select x.extname from pg_depend d join pg_extension x on x.oid = d.refobjid
+      where d.classid = '${table}'::regclass and d.objid = ${oid} and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e')`;
+
+/** oid, schema, name, extension: functions, procedures and aggregates that did not come with the server. */
 export const functions = `
-  select n.nspname, p.proname, l.lanname, p.prosecdef
-  from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+  select p.oid, n.nspname, p.proname, ${extension('pg_proc', 'p.oid')}
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace
   where p.oid >= 16384`;
 
-/** schema, name of operators that did not come with the server. */
+/** oid, schema, name, extension: operators that did not come with the server. */
 export const operators = `
-  select distinct n.nspname, o.oprname from pg_operator o join pg_namespace n on n.oid = o.oprnamespace where o.oid >= 16384`;
+  select o.oid, n.nspname, o.oprname, ${extension('pg_operator', 'o.oid')}
+  from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
+  where o.oid >= 16384`;
+
+/** oid, schema, name, extension: types whose values are made by code of their own: base types, domains with checks, ranges with a canonical form. */
+export const codedTypes = `
+  select t.oid, n.nspname, t.typname, ${extension('pg_type', 't.oid')}
+  from pg_type t join pg_namespace n on n.oid = t.typnamespace
+  where t.oid >= 16384 and (t.typtype = 'b' and t.typcategory <> 'A'
+    or t.typtype = 'd' and exists (select from pg_constraint c where c.contypid = t.oid and c.contype = 'c')
+    or t.typtype = 'r' and exists (select from pg_range g where g.rngtypid = t.oid and g.rngcanonical >= 16384))`;
 
 /** Our role, whether it is a superuser, whether it may bypass row security or read everything. */
 export const role = `
@@ -84,13 +97,16 @@ export const version = `
     ['pg_class', "oid >= 16384 and relpersistence <> 't'"],
     [
       'pg_attribute',
-      "attrelid in (select oid from pg_class where oid >= 16384 and relkind in ('r','p','v','m','f') and relpersistence <> 't')",
+      "attrelid in (select oid from pg_class where oid >= 16384 and relkind in ('r','p','v','m','f','S') and relpersistence <> 't')",
     ],
     ['pg_inherits', 'true'],
     ['pg_rewrite', "oid >= 16384 and ev_class in (select oid from pg_class where relpersistence <> 't')"],
     ['pg_attrdef', "adrelid in (select oid from pg_class where relpersistence <> 't')"],
     ['pg_proc', 'oid >= 16384'],
     ['pg_operator', 'oid >= 16384'],
+    ['pg_type', "oid >= 16384 and typtype in ('b', 'd', 'r') and typcategory <> 'A'"],
+    ['pg_constraint', 'contypid <> 0'],
+    ['pg_extension', 'true'],
     ['pg_cast', 'oid >= 16384'],
     ['pg_trigger', 'oid >= 16384'],
     ['pg_policy', 'true'],

@@ -1,14 +1,14 @@
 import type { Target } from '../../model/target.ts';
-import { type Classification, classify, qualified } from './classification.ts';
+import { type Catalog, type CatalogRelation, catalogOf } from '../../sql/catalog.ts';
+import { type Classification, classify } from './classification.ts';
 import type { QueryConnection } from './query-connection.ts';
-import { readable, readSchema, type Schema } from './schema.ts';
+import { qualified, readable, readSchema, type Schema, type SchemaRelation } from './schema.ts';
 import type { PostgresSettings } from './settings.ts';
 import { type RoleFindings, roleFindings, targetWarnings } from './target-warnings.ts';
+import { codeNames } from './trusted-code.ts';
 
-/** What is known of a target's schema, at one moment. Never changes. */
-export interface TargetCatalog {
-  /** Changes whenever the schema does; see catalog-queries.ts. */
-  readonly version: string;
+/** What is known of a target's schema, at one moment. Never changes; `version` does whenever the schema does (see catalog-queries.ts). */
+export interface TargetCatalog extends Catalog {
   readonly schema: Schema;
   readonly classification: Classification;
   readonly role: RoleFindings;
@@ -24,17 +24,36 @@ export async function loadCatalog(
 ): Promise<TargetCatalog> {
   const { settings } = target;
   const schema = await readSchema(connection, timeoutMs);
-  const classification = classify(schema, settings.classify, settings.allowFunctions);
+  const allowed = new Set(settings.allowFunctions);
+  const classification = classify(schema, settings.classify, allowed);
   const columns = [...classification.columns].flatMap(([oid, held]) =>
     [...held.keys()].map((attnum) => ({ oid, attnum })),
   );
   const role = roleFindings(schema, classification, await readable(connection, columns, timeoutMs));
-  return {
+  const catalog = catalogOf({
     version: schema.version,
+    relations: schema.relations.map((relation) => catalogRelation(relation, classification)),
+    ...codeNames(schema, allowed),
+  });
+  return { ...catalog, schema, classification, role, warnings: targetWarnings(schema, classification, role) };
+}
+
+function catalogRelation(
+  { oid, schema, name, kind, columns }: SchemaRelation,
+  classification: Classification,
+): CatalogRelation {
+  const held = classification.columns.get(oid);
+  const derived = classification.derived.get(oid);
+  return {
+    oid,
     schema,
-    classification,
-    role,
-    warnings: targetWarnings(schema, classification, role),
+    name,
+    kind,
+    columns: columns.map((column) => {
+      const own = held?.get(column.attnum);
+      return own === undefined ? column : { ...column, classification: own };
+    }),
+    ...(derived === undefined ? {} : { derived: { columns: 'all', classifications: derived.classifications } }),
   };
 }
 

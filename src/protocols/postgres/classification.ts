@@ -1,5 +1,6 @@
-import type { Schema, SchemaRelation } from './schema.ts';
+import { qualified, type Schema, type SchemaRelation } from './schema.ts';
 import { parseColumnName } from './settings.ts';
+import { trusts } from './trusted-code.ts';
 
 /** What a schema holds that is classified, by the configuration and by what follows from it. */
 export interface Classification {
@@ -12,7 +13,7 @@ export interface Classification {
 }
 
 export interface Derived {
-  /** Which classifications its data may have, sorted; empty when only a function that nobody vouched for is the reason. */
+  /** Which classifications its data may have, sorted; all of them when it calls a function that nobody vouched for. */
   readonly classifications: readonly string[];
   /** For the operator: `reads public.customers.ssn`, `calls public.f`. */
   readonly reasons: readonly string[];
@@ -24,20 +25,16 @@ type Columns = Map<number, Map<number, string>>;
 export function classify(
   schema: Schema,
   listed: Readonly<Record<string, string>>,
-  allowFunctions: readonly string[],
+  allowFunctions: ReadonlySet<string>,
 ): Classification {
   const byOid = new Map(schema.relations.map((relation) => [relation.oid, relation]));
   const { columns, missing } = resolve(schema, listed);
   while (spread(schema, byOid, columns));
   return {
     columns,
-    derived: columns.size === 0 ? new Map() : follow(schema, byOid, columns, new Set(allowFunctions)),
+    derived: columns.size === 0 ? new Map() : follow(schema, byOid, columns, allowFunctions),
     missing,
   };
-}
-
-export function qualified({ schema, name }: { readonly schema: string; readonly name: string }): string {
-  return `${schema}.${name}`;
 }
 
 function resolve(schema: Schema, listed: Readonly<Record<string, string>>): { columns: Columns; missing: string[] } {
@@ -107,9 +104,13 @@ function follow(
   };
   const nameOf = (oid: number) => qualified(byOid.get(oid) ?? { schema: 'oid', name: String(oid) });
 
-  for (const call of schema.ruleCalls) {
-    // A function's own reads are not in the catalog: what calls one may read anything.
-    if (!allowFunctions.has(qualified(call))) note(call.relation, `calls ${qualified(call)}`, []);
+  const code = new Map(schema.functions.map((one) => [one.oid, one]));
+  const everything = new Set([...columns.values()].flatMap((held) => [...held.values()]));
+  for (const { relation, function: oid } of schema.ruleCalls) {
+    const called = code.get(oid);
+    // What a function reads is not in the catalog: what calls one may read anything.
+    if (called === undefined || !trusts(called, allowFunctions))
+      note(relation, `calls ${called ? qualified(called) : oid}`, everything);
   }
   for (let grew = true; grew; ) {
     grew = false;

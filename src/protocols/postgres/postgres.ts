@@ -8,7 +8,7 @@ import { CancelKeys } from './keys.ts';
 import { type LoggedIn, login } from './login.ts';
 import { refusalReport } from './refusals.ts';
 import { replay } from './render.ts';
-import { PostgresSession } from './session.ts';
+import { HungUp, PostgresSession } from './session.ts';
 import { type PostgresSettings, postgresSettings } from './settings.ts';
 import { TargetStates } from './target-state.ts';
 import { Upstream } from './upstream.ts';
@@ -25,6 +25,7 @@ export function createPostgres(): Protocol<PostgresSettings> {
       if (client !== undefined) await serve(client, gateway, keys, states, connection);
     },
     inspect: (target, gateway) => states.of(target, gateway).inspect(),
+    classify: (target, text, gateway) => states.of(target, gateway).classify(text),
     replay,
   };
 }
@@ -82,8 +83,8 @@ async function run(client: LoggedIn, gateway: Gateway, keys: CancelKeys, connect
       if (!session.fromClient(chunk)) socket.pause();
     }),
   );
-  socket.on('end', () => end(new Refusal('SESSION_ENDED', session.atBoundary ? 'the client hung up' : 'the client hung up in the middle of a message')));
-  socket.on('close', () => end(new Refusal('SESSION_ENDED', 'the connection to the client was lost')));
+  socket.on('end', () => end(new HungUp(session.atBoundary ? 'the client hung up' : 'the client hung up in the middle of a message')));
+  socket.on('close', () => end(new HungUp('the connection to the client was lost')));
   const aborted = () => end(line.signal.reason as Error);
   line.signal.addEventListener('abort', aborted, { once: true });
   if (line.signal.aborted) aborted();
@@ -101,12 +102,14 @@ function greet(socket: Socket, connected: UpstreamConnection, key: ReturnType<Ca
 }
 
 async function hangUp(reason: Error, session: PostgresSession, socket: Socket, upstream: Upstream, line: Line, gateway: Gateway): Promise<void> {
+  const gone = reason instanceof HungUp;
   const known = reason instanceof Refusal || reason instanceof PeerError;
-  if (!known) gateway.log('error', 'postgres: session ended by an internal error', { session: line.session.id, error: reason.stack ?? reason.message });
+  if (!known && !gone) gateway.log('error', 'postgres: session ended by an internal error', { session: line.session.id, error: reason.stack ?? reason.message });
   session.abandon();
   upstream.end(line.permit);
   setTimeout(() => upstream.destroy(), 1000).unref();
-  if (!socket.destroyed && socket.writable) {
+  if (gone) socket.end();
+  else if (!socket.destroyed && socket.writable) {
     session.say(refusalReport(known ? reason : new Refusal('INTERNAL', 'the gateway met an internal error and ended this session'), 'FATAL'));
     socket.end();
   }

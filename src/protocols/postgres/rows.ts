@@ -33,7 +33,7 @@ const nullLength = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 export function maskFrames(frames: Frames, masks: Masks): Buffer {
   const { bytes, plan, large } = frames;
   if (plan === undefined || plan.masked === 0) {
-    masks.scrub(bytes);
+    masks.scrub(bytes, large ? whole : (framed) => valuesIn(framed, plan?.fields));
     return bytes;
   }
   if (large) {
@@ -42,9 +42,39 @@ export function maskFrames(frames: Frames, masks: Masks): Buffer {
     });
   }
   const shown = new Batch(bytes.length, plan).run(bytes, masks);
-  masks.scrub(shown);
+  masks.scrub(shown, (framed) => valuesIn(framed, plan.fields));
   return shown;
 }
+
+const whole = (bytes: Buffer) => [0, bytes.length];
+
+/**
+ * Where the values of a batch are that a content detector can read: columns in text form, and what looks the same in binary
+ * (text, json); the lines of a COPY. Pairs of offsets.
+ */
+export function valuesIn(bytes: Buffer, fields: readonly Field[] | undefined): readonly number[] {
+  const pairs: number[] = [];
+  for (let at = 0; at + 5 <= bytes.length; ) {
+    const end = at + 1 + bytes.readUInt32BE(at + 1);
+    if (bytes[at] === Server.CopyData) pairs.push(at + 5, end);
+    else if (bytes[at] === Server.DataRow) {
+      let next = at + 7;
+      for (let i = 0; next + 4 <= end; i++) {
+        const length = bytes.readInt32BE(next);
+        next += 4;
+        if (length <= 0) continue;
+        const field = fields?.[i];
+        if (field === undefined || field.format === 0 || readable.has(field.typeOid)) pairs.push(next, next + length);
+        next += length;
+      }
+    }
+    at = end;
+  }
+  return pairs;
+}
+
+/** Types whose binary form is text: text, varchar, bpchar, name, json, jsonb, xml. */
+const readable = new Set([25, 1043, 1042, 19, 114, 3802, 142]);
 
 /** Rewrites the rows of one batch: one copy, lengths patched in place, masks taken from a small cache where they are constant. */
 class Batch {

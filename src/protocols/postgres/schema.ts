@@ -9,20 +9,13 @@ export interface Schema {
   /** Inheritance and partitions. */
   readonly parents: readonly { readonly child: number; readonly parent: number }[];
   readonly ruleReads: readonly RuleRead[];
-  readonly ruleCalls: readonly {
-    readonly relation: number;
-    readonly rule: string;
-    readonly schema: string;
-    readonly name: string;
-  }[];
+  /** Rules (views too) that call functions which did not come with the server. */
+  readonly ruleCalls: readonly { readonly relation: number; readonly function: number }[];
   readonly generated: readonly { readonly relation: number; readonly column: number; readonly from: number }[];
-  readonly functions: readonly {
-    readonly schema: string;
-    readonly name: string;
-    readonly language: string;
-    readonly definer: boolean;
-  }[];
-  readonly operators: readonly { readonly schema: string; readonly name: string }[];
+  /** What did not come with the server and runs code. */
+  readonly functions: readonly CodeObject[];
+  readonly operators: readonly CodeObject[];
+  readonly codedTypes: readonly CodeObject[];
   readonly role: {
     readonly name: string;
     readonly superuser: boolean;
@@ -31,8 +24,15 @@ export interface Schema {
   };
 }
 
-export const relationKinds = { r: 'table', p: 'partitioned', v: 'view', m: 'materialized', f: 'foreign' } as const;
-export type RelationKind = (typeof relationKinds)[keyof typeof relationKinds];
+export interface CodeObject {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly extension: string | undefined;
+}
+
+/** pg_class.relkind: table, partitioned table, view, materialized view, foreign table, sequence. */
+export type RelationKind = 'r' | 'p' | 'v' | 'm' | 'f' | 'S';
 
 export interface SchemaRelation {
   readonly oid: number;
@@ -65,6 +65,11 @@ export interface RuleRead {
   readonly wholeRow: boolean;
 }
 
+/** `schema.name`, for messages and for lists that the operator writes. */
+export function qualified({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return `${schema}.${name}`;
+}
+
 /** Reads everything in one snapshot. Rejects as QueryConnection.run does, or with PeerError when an answer has the wrong form. */
 export async function readSchema(connection: QueryConnection, timeoutMs: number): Promise<Schema> {
   const ask = (sql: string) => connection.run(sql, timeoutMs);
@@ -76,13 +81,11 @@ export async function readSchema(connection: QueryConnection, timeoutMs: number)
     version,
     relations: relations.map((row) => {
       const [oid, schemaName, name, kind, owner, owned, rowSecurity, triggers, rules] = row;
-      const known = relationKinds[text(kind) as keyof typeof relationKinds];
-      if (known === undefined) throw wrong();
       return {
         oid: number(oid),
         schema: text(schemaName),
         name: text(name),
-        kind: known,
+        kind: relationKind(text(kind)),
         owner: text(owner),
         owned: bool(owned),
         rowSecurity: bool(rowSecurity),
@@ -102,27 +105,18 @@ export async function readSchema(connection: QueryConnection, timeoutMs: number)
       column: number(column),
       wholeRow: bool(wholeRow),
     })),
-    ruleCalls: (await ask(queries.ruleCalls)).map(([relation, rule, schemaName, name]) => ({
+    ruleCalls: (await ask(queries.ruleCalls)).map(([relation, called]) => ({
       relation: number(relation),
-      rule: text(rule),
-      schema: text(schemaName),
-      name: text(name),
+      function: number(called),
     })),
     generated: (await ask(queries.generated)).map(([relation, column, from]) => ({
       relation: number(relation),
       column: number(column),
       from: number(from),
     })),
-    functions: (await ask(queries.functions)).map(([schemaName, name, language, definer]) => ({
-      schema: text(schemaName),
-      name: text(name),
-      language: text(language),
-      definer: bool(definer),
-    })),
-    operators: (await ask(queries.operators)).map(([schemaName, name]) => ({
-      schema: text(schemaName),
-      name: text(name),
-    })),
+    functions: (await ask(queries.functions)).map(readCode),
+    operators: (await ask(queries.operators)).map(readCode),
+    codedTypes: (await ask(queries.codedTypes)).map(readCode),
     role: readRole((await ask(queries.role))[0]),
   };
   await ask('commit');
@@ -149,6 +143,24 @@ export async function readable(
 
 function readColumn([relation, attnum, name, typeOid]: Row): SchemaColumn & { readonly relation: number } {
   return { relation: number(relation), attnum: number(attnum), name: text(name), typeOid: number(typeOid) };
+}
+
+function readCode([oid, schema, name, extension]: Row): CodeObject {
+  return { oid: number(oid), schema: text(schema), name: text(name), extension: extension ?? undefined };
+}
+
+function relationKind(kind: string): RelationKind {
+  switch (kind) {
+    case 'r':
+    case 'p':
+    case 'v':
+    case 'm':
+    case 'f':
+    case 'S':
+      return kind;
+    default:
+      throw wrong();
+  }
 }
 
 function readRole(row: Row | undefined): Schema['role'] {

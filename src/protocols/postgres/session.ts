@@ -39,6 +39,9 @@ const maxInFlight = 4096;
 /** Prepared statements and portals a client may keep open. */
 const maxNames = 20_000;
 
+/** The client is gone, or going: there is nobody to tell. */
+export class HungUp extends Error {}
+
 /** What a pipeline has collected before an Execute, a Sync or a Flush sends it on. */
 interface Prelude {
   bytes: Buffer[];
@@ -55,7 +58,6 @@ interface Prelude {
  */
 export class PostgresSession {
   readonly #line: Line;
-  readonly #limits: Limits;
   readonly #target: TargetState;
   readonly #upstream: Upstream;
   readonly #client: ClientWriter;
@@ -85,7 +87,6 @@ export class PostgresSession {
 
   constructor(socket: Socket, line: Line, limits: Limits, target: TargetState, upstream: Upstream, end: (reason: Error) => void) {
     this.#line = line;
-    this.#limits = limits;
     this.#target = target;
     this.#upstream = upstream;
     this.#end = end;
@@ -168,7 +169,7 @@ export class PostgresSession {
   }
 
   #stall(until: Promise<void>): void {
-    const stalled = until.then(
+    const stalled: Promise<void> = until.then(
       () => this.#unstall(stalled),
       (error: unknown) => this.#end(error instanceof Error ? error : new Error(String(error))),
     );
@@ -218,7 +219,7 @@ export class PostgresSession {
         this.#call(buffer, start, end);
         return;
       case Client.Terminate:
-        this.#end(new Refusal('SESSION_ENDED', 'the client said goodbye'));
+        this.#end(new HungUp('the client said goodbye'));
         return;
       case Client.CopyData:
       case Client.CopyDone:
@@ -440,7 +441,7 @@ export class PostgresSession {
         this.#copyBytes(buffer.subarray(start, end));
         return;
       case Client.Terminate:
-        this.#end(new Refusal('SESSION_ENDED', 'the client said goodbye'));
+        this.#end(new HungUp('the client said goodbye'));
         return;
       case Client.Sync:
       case Client.Flush:

@@ -1,5 +1,5 @@
-import { type Classification, qualified } from './classification.ts';
-import type { Schema } from './schema.ts';
+import type { Classification } from './classification.ts';
+import { qualified, type Schema } from './schema.ts';
 
 /** How far the upstream role itself keeps classified data back: the strongest single control there is. */
 export type RoleMode = 'superuser' | 'owner' | 'reader' | 'no-grant' | 'nothing-classified';
@@ -67,11 +67,12 @@ export function targetWarnings(schema: Schema, classification: Classification, r
 }
 
 const kindName = {
-  table: 'table',
-  partitioned: 'table',
-  foreign: 'foreign table',
-  view: 'view',
-  materialized: 'materialized view',
+  r: 'table',
+  p: 'table',
+  f: 'foreign table',
+  v: 'view',
+  m: 'materialized view',
+  S: 'sequence',
 } as const;
 
 function listed(names: readonly string[]): string {
@@ -84,7 +85,7 @@ const personal =
 
 function unlisted(schema: Schema, { columns, derived }: Classification): readonly string[] {
   return schema.relations
-    .filter(({ oid, kind }) => !derived.has(oid) && kind !== 'view')
+    .filter(({ oid, kind }) => !derived.has(oid) && kind !== 'v')
     .flatMap((relation) =>
       relation.columns
         .filter(({ attnum, name }) => personal.test(snakeCase(name)) && !columns.get(relation.oid)?.has(attnum))

@@ -9,8 +9,6 @@ export type UpstreamEnd = { readonly kind: 'closed' } | { readonly kind: 'failed
 /** The only writer to the server after login. Nothing goes out without a permit; see audit/permit.ts. */
 export class Upstream {
   readonly connection: UpstreamConnection;
-  /** Runs when the socket takes writes again after it was `congested`. */
-  onDrain: () => void = () => undefined;
   readonly #begun = new WeakSet<Permit>();
   #ended = false;
 
@@ -22,7 +20,6 @@ export class Upstream {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       failure = error.code ?? 'UNKNOWN';
     });
-    socket.on('drain', () => this.onDrain());
     // Our end closes with the server's: a half-open session is of no use to anybody.
     socket.on('end', () => socket.end());
     socket.on('close', () => {
@@ -52,9 +49,24 @@ export class Upstream {
     return this.#write(bytes);
   }
 
-  /** The server is slower than we are: stop reading what is meant for it until `onDrain`. */
+  /** The server is slower than we are: stop reading what is meant for it until `drained`. */
   get congested(): boolean {
     return this.connection.socket.writableNeedDrain;
+  }
+
+  /** Resolves when the socket takes writes again, or is over. */
+  drained(): Promise<void> {
+    const { socket } = this.connection;
+    if (this.#ended || !socket.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        socket.off('drain', done);
+        socket.off('close', done);
+        resolve();
+      };
+      socket.on('drain', done);
+      socket.on('close', done);
+    });
   }
 
   pause(): void {

@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import type { AuditPort, RecordingPort } from '../gateway/ports.ts';
+import type { RecordedFrame } from '../gateway/protocol.ts';
+import type { Session } from '../model/session.ts';
+import { Buffers } from './buffers.ts';
+import { diskFiles, isSessionId, openPath, type RecordingFiles, sealedPath } from './files.ts';
+import { Pressure } from './pressure.ts';
+import { readFrames } from './reader.ts';
+import { recoverRecordings } from './recovery.ts';
+import { RecordingWriter, type Sealed, type WriterDeps } from './writer.ts';
+
+export interface RecorderOptions {
+  /** Recordings stand under `YYYY/MM/DD/<session>.rec` in here; those being written under `open/`. Only one process may use it. */
+  readonly dir: string;
+  readonly audit: Pick<AuditPort, 'record'>;
+  /** ms since the epoch, as in `Session.startedAt`. */
+  readonly now: () => number;
+  /** A session whose recording failed must end; its next `reply` rejects too. `cause` is for the operator's log. */
+  readonly onFailure?: (session: Session, cause: Error) => void;
+  readonly files?: RecordingFiles;
+  /** Content is on its way to the file after at most this long. Default 1000. */
+  readonly sealAfterMs?: number;
+  /** Bytes on their way to the disk before `reply` asks to wait: of a session (2 MiB), of all (64 MiB). */
+  readonly sessionLimit?: number;
+  readonly totalLimit?: number;
+}
+
+export interface RecordingReader {
+  /**
+   * The frames of a recording, in order, with one segment in memory at a time; of a live session what it did up to now. Undefined when
+   * there is none. Iterating throws RecordingDamaged after the last intact frame of a damaged or cut one.
+   */
+  frames(sessionId: string): AsyncIterable<RecordedFrame> | undefined;
+}
+
+export interface Recorder extends RecordingPort, RecordingReader {
+  /** Closes what a crash left open; see `recoverRecordings`. Before the first session. */
+  recover(): Promise<number>;
+  /** Seals every recording that is still open. */
+  close(): Promise<void>;
+}
+
+/** Does nothing on the disk before the first session has something to record. */
+export function openRecorder(options: RecorderOptions): Recorder {
+  const { dir, audit } = options;
+  const files = options.files ?? diskFiles;
+  const live = new Map<string, RecordingWriter>();
+  const ticker = new Ticker((options.sealAfterMs ?? 1000) / 2);
+  const deps: WriterDeps = {
+    dir,
+    files,
+    now: options.now,
+    buffers: new Buffers(),
+    pressure: new Pressure(options.totalLimit ?? 67_108_864),
+    sessionLimit: options.sessionLimit ?? 2_097_152,
+    dirty: (writer) => ticker.add(writer),
+    failed: (session, cause) => options.onFailure?.(session, cause),
+    async sealed(session, seal) {
+      live.delete(session.id);
+      await audit.record(sealedEvent(session, seal));
+    },
+  };
+  return {
+    open(session) {
+      openPath(dir, session.id); // throws for an id that makes no file name
+      if (live.has(session.id)) throw new RangeError('the session is being recorded already');
+      const writer = new RecordingWriter(session, deps);
+      live.set(session.id, writer);
+      return writer;
+    },
+    frames(sessionId) {
+      const writer = live.get(sessionId);
+      if (writer !== undefined) return liveFrames(writer, dir, () => live.has(sessionId));
+      if (!isSessionId(sessionId)) return undefined;
+      const paths = [sealedPath(dir, sessionId), openPath(dir, sessionId)];
+      return paths.some((path) => existsSync(path)) ? readFrames(paths) : undefined;
+    },
+    recover: () => recoverRecordings({ dir, audit, files }),
+    async close() {
+      await Promise.all([...live.values()].map((writer) => writer.close()));
+      ticker.stop();
+    },
+  };
+}
+
+function sealedEvent(session: Session, seal: Sealed) {
+  const { truncated, ...rest } = seal;
+  return {
+    type: 'recording.sealed' as const,
+    session: session.id,
+    principal: session.principal.id,
+    target: session.target,
+    ...rest,
+    ...(truncated ? { truncated } : {}),
+  };
+}
+
+async function* liveFrames(writer: RecordingWriter, dir: string, live: () => boolean): AsyncGenerator<RecordedFrame> {
+  await writer.flush();
+  const until = writer.position;
+  if (until === 0) return;
+  const { id } = writer.session;
+  // It may have been sealed meanwhile, and moved.
+  yield* readFrames([openPath(dir, id), sealedPath(dir, id)], live() ? { until } : {});
+}
+
+/** Seals segments that do not fill: those that held content for a whole tick. Costs one timer for all sessions, none while all are idle. */
+class Ticker {
+  readonly #everyMs: number;
+  #young = new Set<RecordingWriter>();
+  #old = new Set<RecordingWriter>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(everyMs: number) {
+    this.#everyMs = everyMs;
+  }
+
+  add(writer: RecordingWriter): void {
+    this.#young.add(writer);
+    this.#timer ??= setTimeout(() => this.#tick(), this.#everyMs).unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    for (const writer of this.#old) writer.seal();
+    this.#old = this.#young;
+    this.#young = new Set();
+    this.#timer = this.#old.size === 0 ? undefined : setTimeout(() => this.#tick(), this.#everyMs).unref();
+  }
+}

@@ -1,0 +1,292 @@
+import type { FileHandle } from 'node:fs/promises';
+import type { SessionRecording } from '../gateway/ports.ts';
+import { Refusal } from '../model/errors.ts';
+import type { Session } from '../model/session.ts';
+import type { Buffers } from './buffers.ts';
+import { compress } from './compress.ts';
+import {
+  openDirectory,
+  openPath,
+  type RecordingFiles,
+  sealedDirectory,
+  sealedPath,
+  syncDirectory,
+  writeFully,
+} from './files.ts';
+import { digestSize, encodeHeader, encodeSeal, encodeSegmentHeader, segmentLimit, sha256 } from './format.ts';
+import { type FrameKind, frameHeadSize, Reply, Request, RequestPart, writeFrameHead } from './frame.ts';
+import type { Pressure } from './pressure.ts';
+
+/** What all recordings of a recorder share. */
+export interface WriterDeps {
+  readonly dir: string;
+  readonly files: RecordingFiles;
+  readonly now: () => number;
+  readonly buffers: Buffers;
+  readonly pressure: Pressure;
+  /** Most bytes of one session on their way to the disk before its source is asked to wait. */
+  readonly sessionLimit: number;
+  /** Content waits for a segment to fill: seal this one within about a second. */
+  readonly dirty: (writer: RecordingWriter) => void;
+  /** The file can no longer be written. Called once. */
+  readonly failed: (session: Session, cause: Error) => void;
+  /** Puts the seal into the audit log. */
+  readonly sealed: (session: Session, seal: Sealed) => Promise<void>;
+}
+
+export interface Sealed {
+  readonly segments: number;
+  readonly frames: number;
+  readonly bytes: number;
+  /** Hex; see format.ts. Of the last whole block where the recording failed. */
+  readonly digest: string;
+  readonly truncated: boolean;
+}
+
+interface Segment {
+  readonly plain: Buffer;
+  readonly length: number;
+  readonly frames: number;
+  readonly shown: number;
+  readonly packed: Promise<Buffer>;
+}
+
+/**
+ * Writes one session's file. Frames are copied into a buffer; a full one is compressed in the thread pool and appended, in order.
+ * After any failure everything rejects, so that the session ends: what cannot be recorded is not shown.
+ */
+export class RecordingWriter implements SessionRecording {
+  readonly session: Session;
+  readonly #deps: WriterDeps;
+  #buffer: Buffer | undefined;
+  #used = 0;
+  #frames = 0;
+  #shown = 0;
+  /** Capacity that the last segment needed: a stream goes on with a large buffer, an idle session starts small. */
+  #likely = 0;
+  #at = 0;
+
+  readonly #queue: Segment[] = [];
+  #inFlight = 0;
+  #writing: Promise<void> | undefined;
+  #handle: FileHandle | undefined;
+  #link: Buffer = Buffer.alloc(digestSize);
+  #totals = { segments: 0, frames: 0, bytes: 0, position: 0 };
+
+  #drained: PromiseWithResolvers<void> | undefined;
+  #failure: Refusal | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(session: Session, deps: WriterDeps) {
+    this.session = session;
+    this.#deps = deps;
+  }
+
+  /** Bytes of whole blocks in the file so far: what a reader may rely on while the session goes on. */
+  get position(): number {
+    return this.#totals.position;
+  }
+
+  request(exchange: number, json: string): void {
+    if (this.#failure !== undefined || this.#closed !== undefined) return; // `failed` has ended the session
+    const bytes = Buffer.from(json);
+    this.#append(exchange, Request, bytes);
+    // Requests cannot be asked to wait; the replies between them can, so only a flood gets here.
+    if (this.#inFlight > 32 * this.#deps.sessionLimit)
+      this.#fail(new Error('requests come faster than they can be recorded'));
+  }
+
+  reply(exchange: number, bytes: Buffer): Promise<void> | undefined {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#closed !== undefined) return Promise.reject(new Refusal('SESSION_ENDED', 'the recording is closed'));
+    this.#append(exchange, Reply, bytes);
+    if (this.#inFlight < this.#deps.sessionLimit && !this.#deps.pressure.over) return undefined;
+    return this.#wait();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  /** Ends the current segment, if it holds anything. */
+  seal(): void {
+    const plain = this.#buffer;
+    if (plain === undefined || this.#frames === 0) return;
+    const { packed, length } = { packed: compress(plain.subarray(0, this.#used)), length: this.#used };
+    packed.catch(() => undefined); // handled where it is awaited, which may be later
+    this.#queue.push({ plain, length, frames: this.#frames, shown: this.#shown, packed });
+    this.#inFlight += length;
+    this.#likely = this.#used;
+    this.#buffer = undefined;
+    this.#used = 0;
+    this.#frames = 0;
+    this.#shown = 0;
+    this.#writing ??= this.#write();
+  }
+
+  /** Seals what there is and resolves when it is in the file; rejects when recording has failed. */
+  async flush(): Promise<void> {
+    this.seal();
+    await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #append(exchange: number, kind: typeof Request | typeof Reply, bytes: Buffer): void {
+    const elapsed = Math.floor(this.#deps.now() - this.session.startedAt);
+    this.#at = Math.max(this.#at, elapsed);
+    let from = 0;
+    do {
+      // A little room at the end is not worth a frame.
+      if (segmentLimit - this.#used < frameHeadSize + Math.min(bytes.length - from, 1024)) this.seal();
+      const size = Math.min(bytes.length - from, segmentLimit - this.#used - frameHeadSize);
+      const part: FrameKind = kind === Request && from + size < bytes.length ? RequestPart : kind;
+      const into = this.#room(frameHeadSize + size);
+      writeFrameHead(into, this.#used, exchange, part, this.#at, size);
+      bytes.copy(into, this.#used + frameHeadSize, from, from + size);
+      this.#used += frameHeadSize + size;
+      this.#frames += 1;
+      if (kind === Reply) this.#shown += size;
+      this.#deps.pressure.add(frameHeadSize + size);
+      from += size;
+    } while (from < bytes.length);
+  }
+
+  #room(size: number): Buffer {
+    if (this.#buffer === undefined) {
+      this.#buffer = this.#deps.buffers.take(Math.max(size, this.#likely));
+      this.#deps.dirty(this);
+    } else if (this.#used + size > this.#buffer.length) {
+      this.#buffer = this.#deps.buffers.take(this.#used + size, this.#buffer, this.#used);
+    }
+    return this.#buffer;
+  }
+
+  #wait(): Promise<void> {
+    if (this.#deps.pressure.over) this.seal(); // what nobody writes cannot drain
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#drained === undefined) {
+      this.#drained = Promise.withResolvers<void>();
+      this.#deps.pressure.wait(this.#look);
+    }
+    return this.#drained.promise;
+  }
+
+  readonly #look = (): void => {
+    if (this.#drained === undefined || this.#inFlight >= this.#deps.sessionLimit || this.#deps.pressure.over) return;
+    this.#deps.pressure.forget(this.#look);
+    this.#drained.resolve();
+    this.#drained = undefined;
+  };
+
+  async #write(): Promise<void> {
+    try {
+      for (let segment = this.#queue[0]; segment !== undefined; segment = this.#queue[0]) {
+        const payload = await segment.packed;
+        await this.#open();
+        await this.#writeSegment(segment, payload);
+        if (this.#failure !== undefined) return; // everything was given up meanwhile
+        this.#queue.shift();
+        this.#inFlight -= segment.length;
+        this.#deps.buffers.release(segment.plain);
+        this.#deps.pressure.release(segment.length);
+        this.#look();
+      }
+    } catch (error) {
+      this.#fail(error as Error);
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  async #open(): Promise<void> {
+    if (this.#handle !== undefined) return;
+    const { dir, files } = this.#deps;
+    const { id, principal, target, protocol, startedAt } = this.session;
+    await files.mkdir(openDirectory(dir), { recursive: true, mode: 0o700 });
+    this.#handle = await files.open(openPath(dir, id), 'wx', 0o600);
+    const header = encodeHeader({ session: id, principal: principal.id, target, protocol, startedAt });
+    this.#totals.position = await writeFully(this.#handle, [header], 0);
+    this.#link = header.subarray(header.length - digestSize);
+  }
+
+  async #writeSegment(segment: Segment, payload: Buffer): Promise<void> {
+    const head = encodeSegmentHeader({
+      number: this.#totals.segments + 1,
+      frames: segment.frames,
+      plainLength: segment.length,
+      storedLength: payload.length,
+      compressed: payload.length < segment.length,
+      link: this.#link,
+    });
+    const digest = sha256(head, payload);
+    const size = await writeFully(this.#handle!, [head, payload, digest], this.#totals.position);
+    this.#link = digest;
+    this.#totals = {
+      segments: this.#totals.segments + 1,
+      frames: this.#totals.frames + segment.frames,
+      bytes: this.#totals.bytes + segment.shown,
+      position: this.#totals.position + size,
+    };
+  }
+
+  async #finish(): Promise<void> {
+    this.seal();
+    await this.#writing;
+    let digest = this.#link;
+    if (this.#failure === undefined) {
+      try {
+        digest = await this.#sealFile();
+      } catch (error) {
+        this.#fail(error as Error);
+      }
+    }
+    const { position: _, ...totals } = this.#totals;
+    await this.#deps.sealed(this.session, {
+      ...totals,
+      digest: digest.toString('hex'),
+      truncated: this.#failure !== undefined,
+    });
+  }
+
+  async #sealFile(): Promise<Buffer> {
+    const { dir, files } = this.#deps;
+    await this.#open();
+    const { segments, frames, bytes, position } = this.#totals;
+    const seal = encodeSeal({ truncated: false, segments, frames, bytes, link: this.#link });
+    await writeFully(this.#handle!, [seal.bytes], position);
+    await this.#handle!.sync();
+    await this.#handle!.close();
+    this.#handle = undefined;
+    const { id } = this.session;
+    await files.mkdir(sealedDirectory(dir, id), { recursive: true, mode: 0o700 });
+    await files.rename(openPath(dir, id), sealedPath(dir, id));
+    await syncDirectory(sealedDirectory(dir, id), files);
+    return seal.digest;
+  }
+
+  /** Gives up: memory is released, everybody who waits is told, the file stays where recovery finds it. */
+  #fail(cause: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = new Refusal(
+      'AUDIT_UNAVAILABLE',
+      'the recording cannot be written, so nothing more may be shown; the session ends',
+    );
+    const unwritten = this.#queue.reduce((sum, segment) => sum + segment.length, this.#used);
+    this.#queue.length = 0;
+    this.#inFlight = 0;
+    this.#buffer = undefined;
+    this.#used = 0;
+    this.#frames = 0;
+    this.#shown = 0;
+    this.#deps.pressure.forget(this.#look);
+    this.#deps.pressure.release(unwritten);
+    this.#drained?.reject(this.#failure);
+    this.#drained = undefined;
+    const handle = this.#handle;
+    this.#handle = undefined;
+    // The failure that counts has been told; closing can add nothing to it.
+    handle?.close().catch(() => undefined);
+    this.#deps.failed(this.session, cause);
+  }
+}

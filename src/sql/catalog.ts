@@ -1,0 +1,83 @@
+import type { Names } from './classify.ts';
+
+export interface CatalogColumn {
+  /** As stored: lower case unless it was quoted. */
+  readonly name: string;
+  readonly attnum: number;
+  readonly typeOid: number;
+  /** The label of what it holds, such as `pii.ssn`. The gateway can mask it by the relation's oid and this attnum. */
+  readonly classification?: string;
+}
+
+export interface CatalogRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_class.relkind: r, p, v, m, f, S, … */
+  readonly kind: string;
+  /** Live columns, in order of attnum. */
+  readonly columns: readonly CatalogColumn[];
+  /**
+   * What comes from classified columns of other relations without a classification of its own, so that it cannot be masked: in views,
+   * materialized views, children, foreign tables. `classifications` are those it comes from.
+   */
+  readonly derived?: { readonly columns: readonly string[] | 'all'; readonly classifications: readonly string[] };
+}
+
+/** What a target's catalog looked like at one time. System schemas (pg_catalog, information_schema, pg_toast) are left out. */
+export interface CatalogSnapshot {
+  /** Changes whenever anything in the snapshot does. */
+  readonly version: string;
+  readonly relations: readonly CatalogRelation[];
+  /**
+   * Names of functions, operators and types outside pg_catalog that run code nobody has looked at: all that are not trusted.
+   * Types: domains with checks, and base types. As stored, unqualified.
+   */
+  readonly opaqueFunctions: ReadonlySet<string>;
+  readonly opaqueOperators: ReadonlySet<string>;
+  readonly opaqueTypes: ReadonlySet<string>;
+  /** Names of functions and operators outside pg_catalog that only compute from their arguments (trusted extensions, reviewed ones). */
+  readonly trustedFunctions: ReadonlySet<string>;
+  readonly trustedOperators: ReadonlySet<string>;
+}
+
+/** A snapshot that can be asked by name. */
+export interface Catalog extends CatalogSnapshot {
+  /** Every relation of this name, in whatever schema. */
+  named(name: string): readonly CatalogRelation[];
+  /** Every classification that occurs. */
+  readonly classifications: ReadonlySet<string>;
+}
+
+export function catalogOf(snapshot: CatalogSnapshot): Catalog {
+  const byName = new Map<string, CatalogRelation[]>();
+  const classifications = new Set<string>();
+  for (const relation of snapshot.relations) {
+    const same = byName.get(relation.name);
+    if (same === undefined) byName.set(relation.name, [relation]);
+    else same.push(relation);
+    for (const column of relation.columns) if (column.classification !== undefined) classifications.add(column.classification);
+    for (const name of relation.derived?.classifications ?? []) classifications.add(name);
+  }
+  return { ...snapshot, classifications, named: (name) => byName.get(name) ?? [] };
+}
+
+/** Nothing is known and nothing is classified. */
+export const emptyCatalog: Catalog = catalogOf({
+  version: '',
+  relations: [],
+  opaqueFunctions: new Set(),
+  opaqueOperators: new Set(),
+  opaqueTypes: new Set(),
+  trustedFunctions: new Set(),
+  trustedOperators: new Set(),
+});
+
+/** Names as this catalog has them: an unqualified relation may be any of that name, in whatever schema. */
+export function namesFrom(catalog: Catalog): Names {
+  return {
+    schemasOf: (relation) => [...new Set(catalog.named(relation).map(({ schema }) => schema))],
+    opaqueFunctions: catalog.opaqueFunctions,
+    trustedFunctions: catalog.trustedFunctions,
+  };
+}

@@ -1,0 +1,537 @@
+import { type Action, actions as actionOrder, type Classified, type Resource } from '../model/command.ts';
+import { Refusal } from '../model/errors.ts';
+import { changedNames, objectResources } from './ddl-objects.ts';
+import { effectOf } from './functions.ts';
+import { builtinOperators } from './builtins.ts';
+import { as, constantText, eachChild, eachNode, type Fields, fieldsOf, listOf, namesIn, text, unwrap } from './node.ts';
+import type { Statement } from './parse.ts';
+import { restricts } from './restricts.ts';
+import { settingEffect } from './settings.ts';
+import { ruleFor, type StatementKind } from './statements.ts';
+import { isForAdministrators, isSystemName, isSystemSchema } from './system-relations.ts';
+
+/** How the names in a statement are to be understood; see `namesFrom` in catalog.ts. */
+export interface Names {
+  /**
+   * The schemas that an unqualified relation name may mean; each becomes a resource, so that search_path cannot matter.
+   * None: the bare name is the resource's id.
+   */
+  schemasOf(relation: string): readonly string[];
+  /** Functions outside pg_catalog that are known to do nothing but compute (of trusted extensions, reviewed ones); unqualified. */
+  readonly trustedFunctions?: ReadonlySet<string>;
+  /** Names of all other functions outside pg_catalog: an unqualified call of such a name may mean them. */
+  readonly opaqueFunctions?: ReadonlySet<string>;
+}
+
+export const bareNames: Names = { schemasOf: () => [] };
+
+/** What one statement does; shared between equal statements: never mutate. */
+export interface StatementInfo {
+  readonly kind: StatementKind;
+  readonly verb: string;
+  /** Its own verb and those of the statements inside it. */
+  readonly verbs: readonly string[];
+  readonly actions: readonly Action[];
+  readonly resources: readonly Resource[];
+  readonly functions: readonly string[];
+  readonly hasWhere: boolean;
+  /** Of a prepared statement, cursor, savepoint, channel or setting; undefined for ALL. */
+  readonly name?: string;
+  /** The schema changes with it, so that a snapshot of the catalog is out of date afterwards. */
+  readonly changesCatalog: boolean;
+  /** All settings go back to what they were when the session began (RESET ALL, DISCARD ALL). */
+  readonly resetsSettings: boolean;
+  /** It may change the search_path (SET, RESET, set_config, DISCARD). */
+  readonly changesSearchPath: boolean;
+  /** Everything it creates is temporary. */
+  readonly temporary: boolean;
+  /** Why the gateway cannot follow what comes after it: to be refused whatever policy says. */
+  readonly forbidden?: string;
+}
+
+/** The command as policy sees it: all statements of one text together. */
+export function classifyStatements(statements: readonly Statement[], names: Names = bareNames): Classified {
+  return combine(statements.map((statement) => describeStatement(statement, names)));
+}
+
+/** Throws Refusal UNSUPPORTED for a kind of statement that nobody has looked at. */
+export function describeStatement(statement: Statement, names: Names = bareNames): StatementInfo {
+  const rule = ruleFor(statement.kind, statement.fields);
+  if (rule === undefined) throw unsupported(statement.kind);
+  const found = new Findings(names);
+  found.statement(statement.kind, statement.fields, noNames);
+  const name = nameOf(statement.kind, statement.fields);
+  return {
+    kind: rule.kind,
+    verb: rule.verb,
+    verbs: [...found.verbs],
+    actions: inOrder(found.actions),
+    resources: [...found.resources.values()],
+    functions: [...found.functions],
+    hasWhere: found.hasWhere,
+    ...(name === undefined ? {} : { name }),
+    changesCatalog: found.actions.has('schemaChange') || found.changesCatalog,
+    resetsSettings: found.resetsSettings,
+    changesSearchPath: found.changesSearchPath,
+    temporary: found.creates > 0 && found.creates === found.temporaries,
+    ...(found.forbidden === undefined ? {} : { forbidden: found.forbidden }),
+  };
+}
+
+/** Several statements as one command. The verb is that of the statement with the most severe action, the first of equals. */
+export function combine(infos: readonly StatementInfo[]): Classified {
+  const actions = inOrder(new Set(infos.flatMap((info) => info.actions)));
+  const resources = new Map<string, Resource>();
+  for (const info of infos) for (const item of info.resources) resources.set(`${item.type} ${item.access} ${item.id}`, item);
+  let verb: string | undefined;
+  let severity = -1;
+  for (const info of infos) {
+    const own = actionOrder.indexOf(info.actions.at(-1) ?? 'read');
+    if (own > severity) [verb, severity] = [info.verb, own];
+  }
+  return {
+    verb: verb ?? 'EMPTY',
+    actions: actions.length > 0 ? actions : ['session'],
+    resources: [...resources.values()],
+    facts: {
+      statements: infos.length,
+      hasWhere: infos.every((info) => info.hasWhere),
+      functions: [...new Set(infos.flatMap((info) => info.functions))],
+      verbs: [...new Set(infos.flatMap((info) => info.verbs))],
+    },
+  };
+}
+
+function inOrder(found: ReadonlySet<Action>): readonly Action[] {
+  return actionOrder.filter((action) => found.has(action));
+}
+
+function unsupported(kind: string): Refusal {
+  return new Refusal('UNSUPPORTED', `the gateway does not know this kind of statement (${kind.slice(0, 60)})`);
+}
+
+/** Names that stand for something other than a relation here: common table expressions. */
+type Scope = ReadonlySet<string>;
+const noNames: Scope = new Set();
+
+/** How relations met in a part of the tree are accessed. */
+type Access = 'read' | 'write';
+
+const writing: ReadonlySet<Action> = new Set(['write', 'bulkWrite', 'schemaChange', 'destroy']);
+
+/** Collects what a statement does, by visiting every node of it. */
+class Findings {
+  readonly names: Names;
+  readonly verbs = new Set<string>();
+  readonly actions = new Set<Action>();
+  readonly resources = new Map<string, Resource>();
+  readonly functions = new Set<string>();
+  hasWhere = true;
+  forbidden: string | undefined;
+  resetsSettings = false;
+  changesSearchPath = false;
+  changesCatalog = false;
+  creates = 0;
+  temporaries = 0;
+  /** Set while only a plan is made: what would be written is read instead. */
+  #planOnly = false;
+  /** What `name` stands for in `SELECT set_config(name, …) FROM … WHERE name = '…'`, as pg_dump writes it. */
+  #chosenSetting: string | undefined;
+
+  constructor(names: Names) {
+    this.names = names;
+  }
+
+  /** A statement, outermost or inside another one. */
+  statement(kind: string, fields: Fields, scope: Scope): void {
+    const rule = ruleFor(kind, fields);
+    if (rule === undefined) throw unsupported(kind);
+    if (!this.#planOnly) this.verbs.add(rule.verb);
+    for (const action of rule.actions) this.#act(action);
+    switch (kind) {
+      case 'SelectStmt':
+        return this.#select(fields, scope, false);
+      case 'InsertStmt':
+        return this.#insert(fields, scope);
+      case 'UpdateStmt':
+      case 'DeleteStmt':
+        return this.#change(kind, fields, scope);
+      case 'MergeStmt':
+        return this.#merge(fields, scope);
+      case 'CopyStmt':
+        return this.#copy(fields, scope);
+      case 'ExplainStmt':
+        return this.#explain(fields, scope);
+      case 'VariableSetStmt':
+        return this.#set(fields);
+      case 'TransactionStmt':
+        for (const option of listOf(fields.options)) this.#option(as('DefElem', option));
+        return;
+      case 'DiscardStmt':
+        this.resetsSettings = this.changesSearchPath = fields.target === 'DISCARD_ALL';
+        return;
+      case 'LockStmt':
+        return this.#inside(kind, fields, scope, Number(fields.mode) <= 2 ? 'read' : 'write');
+      case 'ConstraintsSetStmt':
+        // The names in it are those of constraints.
+        return;
+      case 'CallStmt':
+      case 'DoStmt':
+        this.changesCatalog = true;
+        return this.#inside(kind, fields, scope, 'read');
+      case 'DeclareCursorStmt':
+      case 'PrepareStmt':
+      case 'ExecuteStmt':
+      case 'ReturnStmt':
+        return this.#inside(kind, fields, scope, 'read');
+      default:
+        return this.#definition(kind, fields, scope);
+    }
+  }
+
+  /** Every node inside this one, whatever field it is in. */
+  #inside(kind: string, fields: Fields, scope: Scope, access: Access): void {
+    eachChild(kind, fields, (child, childFields) => this.#node(child, childFields, scope, access));
+  }
+
+  #nodes(value: unknown, scope: Scope, access: Access = 'read'): void {
+    eachNode(value, (kind, fields) => this.#node(kind, fields, scope, access));
+  }
+
+  #node(kind: string, fields: Fields, scope: Scope, access: Access): void {
+    switch (kind) {
+      case 'RangeVar':
+        return this.#relation(fields, access === 'read' ? scope : noNames, access);
+      case 'FuncCall':
+        this.#functionNamed(namesIn(fields.funcname), listOf(fields.args));
+        return this.#inside(kind, fields, scope, 'read');
+      case 'A_Expr':
+        this.#operator(namesIn(fields.name));
+        return this.#inside(kind, fields, scope, 'read');
+      case 'LockingClause':
+        // SELECT … FOR UPDATE takes locks that writers wait for; the names in it are aliases.
+        return this.#act('write');
+      case 'Constraint':
+      case 'TableLikeClause':
+        return this.#inside(kind, fields, scope, 'read');
+      case 'SelectStmt':
+        if (!this.#planOnly) this.verbs.add('SELECT');
+        return this.#select(fields, scope, false);
+      default:
+        // VariableSetStmt sits in CREATE FUNCTION … SET and ALTER ROLE … SET; other statements in WITH, EXPLAIN, PREPARE, rules and bodies.
+        if (kind.endsWith('Stmt')) return this.statement(kind, fields, scope);
+        return this.#inside(kind, fields, scope, access);
+    }
+  }
+
+  /** Visits the WITH clause; returns the scope of the statement that it belongs to. A name hides a table only from where it is visible. */
+  #with(clause: unknown, outer: Scope): Scope {
+    const fields = fieldsOf(clause);
+    if (fields === undefined) return outer;
+    const queries = listOf(fields.ctes).map((cte) => as('CommonTableExpr', cte) ?? {});
+    const scope = new Set(outer);
+    if (fields.recursive === true) for (const query of queries) scope.add(String(query.ctename));
+    for (const query of queries) {
+      this.#inside('CommonTableExpr', query, new Set(scope), 'read');
+      scope.add(String(query.ctename));
+    }
+    return scope;
+  }
+
+  #select(fields: Fields, outer: Scope, feedsInsert: boolean): void {
+    const scope = this.#with(fields.withClause, outer);
+    if (!feedsInsert || fields.valuesLists === undefined) this.#act('read');
+    const setting = this.#chosenSetting;
+    this.#chosenSetting = settingChosen(fields);
+    const into = fieldsOf(fields.intoClause);
+    if (into !== undefined) {
+      this.verbs.add('CREATE TABLE');
+      this.#act('schemaChange');
+      this.#created(fieldsOf(into.rel));
+    }
+    for (const via in fields) {
+      if (via === 'withClause' || via === 'intoClause') continue;
+      const value = fields[via];
+      if (via === 'larg' || via === 'rarg') this.#select(value as Fields, scope, feedsInsert);
+      else this.#nodes(value, scope);
+    }
+    this.#columns(fields.targetList, fields.fromClause, scope);
+    this.#chosenSetting = setting;
+  }
+
+  #insert(fields: Fields, outer: Scope): void {
+    const scope = this.#with(fields.withClause, outer);
+    this.#target(fields);
+    const columns = listOf(fields.cols).map((column) => text(as('ResTarget', column)?.name));
+    this.#written(fields.relation, columns);
+    const select = as('SelectStmt', fields.selectStmt);
+    if (select !== undefined) this.#select(select, scope, true);
+    this.#rest('InsertStmt', fields, scope, ['withClause', 'relation', 'selectStmt']);
+    const conflict = fieldsOf(fields.onConflictClause);
+    if (conflict?.action === 'ONCONFLICT_UPDATE') this.#writtenIn(fields.relation, conflict.targetList);
+  }
+
+  #change(kind: string, fields: Fields, outer: Scope): void {
+    const scope = this.#with(fields.withClause, outer);
+    const relation = fieldsOf(fields.relation) ?? {};
+    const alias = text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '';
+    const restricted = restricts(fields.whereClause, new Set([alias]));
+    if (!restricted && !this.#planOnly) this.hasWhere = false;
+    this.#act(restricted ? 'write' : 'bulkWrite');
+    this.#target(fields);
+    if (kind === 'UpdateStmt') this.#writtenIn(fields.relation, fields.targetList);
+    if (listOf(fields.fromClause).length + listOf(fields.usingClause).length > 0) this.#act('read');
+    this.#rest(kind, fields, scope, ['withClause', 'relation']);
+  }
+
+  #merge(fields: Fields, outer: Scope): void {
+    const scope = this.#with(fields.withClause, outer);
+    const relation = fieldsOf(fields.relation) ?? {};
+    const alias = new Set([text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '']);
+    const joined = restricts(fields.joinCondition, alias);
+    for (const item of listOf(fields.mergeWhenClauses)) {
+      const when = as('MergeWhenClause', item) ?? {};
+      const changes = when.commandType === 'CMD_UPDATE' || when.commandType === 'CMD_DELETE';
+      const byJoin = joined && when.matchKind === 'MERGE_WHEN_MATCHED';
+      const bulk = changes && !byJoin && !restricts(when.condition, alias);
+      if (bulk && !this.#planOnly) this.hasWhere = false;
+      this.#act(bulk ? 'bulkWrite' : 'write');
+      this.#writtenIn(fields.relation, when.targetList);
+    }
+    this.#target(fields);
+    this.#act('read');
+    this.#rest('MergeStmt', fields, scope, ['withClause', 'relation']);
+  }
+
+  /** The relation that rows are written to; its name is never a common table expression's. RETURNING reads it as well. */
+  #target(fields: Fields): void {
+    const relation = fieldsOf(fields.relation);
+    if (relation === undefined) return;
+    this.#relation(relation, noNames, 'write');
+    if (fields.returningClause === undefined) return;
+    this.#act('read');
+    this.#relation(relation, noNames, 'read');
+  }
+
+  #rest(kind: string, fields: Fields, scope: Scope, done: readonly string[]): void {
+    eachChild(kind, fields, (child, childFields, via) => {
+      if (!done.includes(via)) this.#node(child, childFields, scope, 'read');
+    });
+  }
+
+  #copy(fields: Fields, scope: Scope): void {
+    const from = fields.is_from === true;
+    const relation = fieldsOf(fields.relation);
+    if (relation !== undefined) {
+      this.#relation(relation, noNames, from ? 'write' : 'read');
+      const columns = listOf(fields.attlist).map((name) => text(as('String', name)?.sval));
+      if (from) this.#written(relation, columns);
+      else for (const table of this.#tableIds(relation)) for (const column of columns.length > 0 ? columns : ['*']) this.#column(table, column, 'read');
+    }
+    this.#rest('CopyStmt', fields, scope, ['relation']);
+  }
+
+  #explain(fields: Fields, scope: Scope): void {
+    const options = listOf(fields.options).map((option) => as('DefElem', option) ?? {});
+    const analyze = options.some((option) => option.defname === 'analyze' && !/^(?:false|off|0|no)$/i.test(constantText(option.arg) ?? 'true'));
+    const before = this.#planOnly;
+    this.#planOnly ||= !analyze;
+    this.#inside('ExplainStmt', fields, scope, 'read');
+    this.#planOnly = before;
+  }
+
+  #set(fields: Fields): void {
+    const name = text(fields.name);
+    if (name === undefined) {
+      // RESET ALL.
+      this.resetsSettings = this.changesSearchPath = true;
+      return this.#act('session');
+    }
+    if (fields.kind === 'VAR_SET_MULTI') {
+      this.#act('session');
+      for (const item of listOf(fields.args)) this.#option(as('DefElem', item));
+      return;
+    }
+    const values = listOf(fields.args).map(constantText);
+    this.#setting(name, values.length === 1 ? values[0] : undefined);
+  }
+
+  /** A transaction mode: `transaction_read_only`, `transaction_isolation`, … */
+  #option(option: Fields | undefined): void {
+    if (option !== undefined) this.#setting(text(option.defname), constantText(option.arg));
+  }
+
+  #setting(name: string | undefined, value: string | undefined): void {
+    const effect = settingEffect(name, value);
+    this.#act(effect.action);
+    this.forbidden ??= effect.forbidden;
+    if (name === undefined || name.toLowerCase() === 'search_path') this.changesSearchPath = true;
+  }
+
+  /** Statements that define things: relations in them are changed, statements in them do what they do. */
+  #definition(kind: string, fields: Fields, scope: Scope): void {
+    for (const item of objectResources(kind, fields)) {
+      for (const id of item.type === 'Table' ? this.#qualified(item.names) : [item.names.join('.')]) {
+        this.#resource(item.type, id, 'write');
+        if (item.type === 'Table') this.#watch(item.names, id, 'write');
+      }
+    }
+    const made = changedNames(kind, fields);
+    for (const relation of made.created) this.#created(relation);
+    if (made.losesData) this.#act('destroy');
+    if (made.administers) this.#act('administer');
+    if (made.runsCode) this.#act('execute');
+    this.#inside(kind, fields, scope, 'write');
+  }
+
+  #created(relation: Fields | undefined): void {
+    if (relation === undefined) return;
+    this.creates += 1;
+    if (relation.relpersistence === 't' || relation.schemaname === 'pg_temp') this.temporaries += 1;
+    this.#relation(relation, noNames, 'write');
+  }
+
+  #relation(fields: Fields, scope: Scope, access: Access): void {
+    const schema = text(fields.schemaname);
+    const name = text(fields.relname) ?? '';
+    if (schema === undefined && scope.has(name)) return;
+    for (const id of this.#tableIds(fields)) {
+      this.#resource('Table', id, access);
+      this.#watch(schema === undefined ? [name] : [schema, name], id, access);
+    }
+  }
+
+  #tableIds(relation: Fields): readonly string[] {
+    const schema = text(relation.schemaname);
+    const name = text(relation.relname) ?? '';
+    return this.#qualified(schema === undefined ? [name] : [schema, name]);
+  }
+
+  #qualified(name: readonly string[]): readonly string[] {
+    const last = name.at(-1) ?? '';
+    if (name.length > 1) return [`${name.at(-2)}.${last}`];
+    const schemas = this.names.schemasOf(last);
+    if (schemas.length > 0) return schemas.map((schema) => `${schema}.${last}`);
+    return [isSystemName(last) ? `pg_catalog.${last}` : last];
+  }
+
+  /** System relations are for administrators to write, and some to read. */
+  #watch(name: readonly string[], id: string, access: Access): void {
+    const last = name.at(-1) ?? '';
+    const system = isSystemName(last) || isSystemSchema(id.slice(0, id.indexOf('.')));
+    if (!system) return;
+    if (isForAdministrators(last)) this.#act('administer', true);
+    if (access === 'read') return;
+    this.#act('administer', true);
+    if (last === 'pg_settings') this.forbidden ??= 'writing to pg_settings changes settings that the gateway has to know';
+  }
+
+  /** Columns that a SELECT names in its list, where it is plain whose they are. A star is `table.*`. */
+  #columns(targets: unknown, from: unknown, scope: Scope): void {
+    const tables = new Map<string, readonly string[]>();
+    for (const item of listOf(from)) this.#aliases(item, scope, tables);
+    const only = tables.size === 1 ? [...tables.values()][0] : undefined;
+    for (const target of listOf(targets)) {
+      const column = as('ColumnRef', as('ResTarget', target)?.val);
+      if (column === undefined) continue;
+      const path = namesIn(column.fields);
+      const last = path.at(-1) ?? '';
+      const owners = path.length > 1 ? [tables.get(path.at(-2) ?? '')] : last === '*' ? [...tables.values()] : [only];
+      for (const ids of owners) for (const id of ids ?? []) this.#column(id, last, 'read');
+    }
+  }
+
+  #aliases(item: unknown, scope: Scope, into: Map<string, readonly string[]>): void {
+    const node = unwrap(item);
+    if (node === undefined) return;
+    const [kind, fields] = node;
+    if (kind === 'JoinExpr') {
+      this.#aliases(fields.larg, scope, into);
+      this.#aliases(fields.rarg, scope, into);
+    } else if (kind === 'RangeTableSample') {
+      this.#aliases(fields.relation, scope, into);
+    } else {
+      const name = text(fieldsOf(fields.alias)?.aliasname) ?? text(fields.relname) ?? '';
+      const table = kind === 'RangeVar' && (fields.schemaname !== undefined || !scope.has(String(fields.relname)));
+      into.set(name, table ? this.#tableIds(fields) : []);
+    }
+  }
+
+  #writtenIn(relation: unknown, targets: unknown): void {
+    this.#written(relation, listOf(targets).map((target) => text(as('ResTarget', target)?.name)));
+  }
+
+  #written(relation: unknown, columns: readonly (string | undefined)[]): void {
+    for (const id of this.#tableIds(fieldsOf(relation) ?? {})) for (const column of columns) this.#column(id, column, 'write');
+  }
+
+  #column(table: string, column: string | undefined, access: Access): void {
+    if (column !== undefined) this.#resource('Column', `${table}.${column}`, access);
+  }
+
+  #functionNamed(name: readonly string[], args: readonly unknown[] = []): void {
+    const full = name.join('.').toLowerCase();
+    this.functions.add(full);
+    const last = name.at(-1) ?? '';
+    if (last === 'set_config') {
+      const computed = as('ColumnRef', args[0]);
+      const chosen = computed !== undefined && namesIn(computed.fields).join('.') === 'name' ? this.#chosenSetting : undefined;
+      this.#setting(constantText(args[0]) ?? chosen, constantText(args[1]));
+    }
+    const shadowed = name.length === 1 && this.names.opaqueFunctions?.has(last) === true;
+    const effect = effectOf(name, this.names.trustedFunctions);
+    if (effect === undefined && !shadowed) return;
+    this.#resource('Function', full, 'execute');
+    if (effect !== undefined) this.#act(effect.action, true);
+    if (shadowed) this.#act('execute');
+  }
+
+  #operator(name: readonly string[]): void {
+    const schema = name.length > 1 ? name.at(-2) : undefined;
+    if (schema !== undefined && schema !== 'pg_catalog' && !builtinOperators.has(name.at(-1) ?? '')) this.#act('execute');
+  }
+
+  #act(action: Action, whateverPlanned = false): void {
+    this.actions.add(this.#planOnly && !whateverPlanned && writing.has(action) ? 'read' : action);
+  }
+
+  #resource(type: Resource['type'], id: string, access: Resource['access']): void {
+    const seen = this.#planOnly && access === 'write' ? 'read' : access;
+    const key = `${type} ${seen} ${id}`;
+    if (!this.resources.has(key)) this.resources.set(key, { type, id, access: seen });
+  }
+}
+
+/** The name that a statement gives to, or uses of, something of the session's. */
+function nameOf(kind: string, fields: Fields): string | undefined {
+  switch (kind) {
+    case 'PrepareStmt':
+    case 'ExecuteStmt':
+    case 'DeallocateStmt':
+    case 'VariableSetStmt':
+    case 'VariableShowStmt':
+      return text(fields.name);
+    case 'DeclareCursorStmt':
+    case 'FetchStmt':
+    case 'ClosePortalStmt':
+      return text(fields.portalname);
+    case 'TransactionStmt':
+      return text(fields.savepoint_name) ?? text(fields.gid);
+    case 'ListenStmt':
+    case 'UnlistenStmt':
+    case 'NotifyStmt':
+      return text(fields.conditionname);
+    default:
+      return undefined;
+  }
+}
+
+/** The one value that the column `name` has in this SELECT: it reads one relation, where `name = '…'`. */
+function settingChosen(select: Fields): string | undefined {
+  const from = listOf(select.fromClause);
+  const where = as('A_Expr', select.whereClause);
+  if (from.length !== 1 || as('RangeVar', from[0]) === undefined || where === undefined || where.kind !== 'AEXPR_OP') return undefined;
+  const column = as('ColumnRef', where.lexpr);
+  if (column === undefined || namesIn(where.name).join('.') !== '=' || namesIn(column.fields).join('.') !== 'name') return undefined;
+  return constantText(where.rexpr);
+}

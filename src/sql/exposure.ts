@@ -1,0 +1,581 @@
+import { builtinOperators } from './builtins.ts';
+import type { Catalog } from './catalog.ts';
+import { changedNames, objectResources } from './ddl-objects.ts';
+import { readsNoRows, reshapes, reshapingChanges, transparentDefinitions } from './exposure-kinds.ts';
+import { effectOf } from './functions.ts';
+import { clean, type Hidden, type HiddenColumn, hidesAnything, type Table, tableNamed } from './hidden.ts';
+import { as, constantText, eachChild, eachNode, type Fields, fieldsOf, listOf, namesIn, text, unwrap } from './node.ts';
+import type { Statement } from './parse.ts';
+import { meaningOf, type Scope, type Source, scopeIn, starSources } from './scope.ts';
+import { holdsValues, isSystemName, isSystemSchema } from './system-relations.ts';
+
+/**
+ * Can this command be run for a caller who may not see certain classifications, given that the gateway masks columns of a reply
+ * by table OID and attribute number? `touches`: it reads or changes a relation that holds something hidden, so error details must go.
+ */
+export type Exposure =
+  | { readonly safe: true; readonly touches: boolean }
+  | { readonly safe: false; readonly reason: string; readonly advice: string };
+
+export interface ExposureOptions {
+  /** EXECUTE may pass: the caller of this function has made sure itself that the prepared statement was found safe. */
+  readonly preparedChecked?: boolean;
+  /** Relations that this session made in its open transaction (through the gateway), which the catalog cannot know yet. */
+  readonly created?: ReadonlySet<string>;
+}
+
+/**
+ * Conservative: what cannot be followed is unsafe. A hidden column may only be a plain item of the outermost SELECT or RETURNING
+ * list, or be written to. Never throws.
+ */
+export function exposureOf(
+  statements: readonly Statement[],
+  catalog: Catalog,
+  hidden: Hidden,
+  options: ExposureOptions = {},
+): Exposure {
+  if (!hidesAnything(catalog, hidden)) return { safe: true, touches: false };
+  const inspector = new Inspector(catalog, hidden, options);
+  try {
+    for (const { kind, fields } of statements) inspector.command(kind, fields);
+    return { safe: true, touches: inspector.touches };
+  } catch (error) {
+    if (error instanceof Unsafe) return { safe: false, reason: error.message, advice: error.advice };
+    return { safe: false, reason: 'the statement is too complex to be followed', advice: 'simplify it or split it' };
+  }
+}
+
+class Unsafe extends Error {
+  readonly advice: string;
+  constructor(reason: string, advice: string) {
+    super(reason);
+    this.advice = advice;
+  }
+}
+
+const plainly = 'select it as a plain column of the outermost SELECT list (it comes back masked), and filter, join or sort on other columns';
+const nameColumns = 'name the columns that you need instead';
+const noCode = 'ask for the function to be reviewed, or do without it';
+
+/** How the rows of a query are used: shown to the client, only counted, or by something else (named for the message). */
+type Use = { readonly shown: true } | { readonly shown: false; readonly counted: boolean; readonly as: string };
+const shown: Use = { shown: true };
+const counted: Use = { shown: false, counted: true, as: 'EXISTS' };
+const usedBy = (what: string): Use => ({ shown: false, counted: false, as: what });
+
+const noNames: ReadonlySet<string> = new Set();
+
+class Inspector {
+  touches = false;
+  readonly #catalog: Catalog;
+  readonly #hidden: Hidden;
+  readonly #options: ExposureOptions;
+  /** Relations that earlier statements of this command make. */
+  readonly #created = new Set<string>();
+  #reshaped = false;
+
+  constructor(catalog: Catalog, hidden: Hidden, options: ExposureOptions) {
+    this.#catalog = catalog;
+    this.#hidden = hidden;
+    this.#options = options;
+  }
+
+  command(kind: string, fields: Fields): void {
+    if (this.#reshaped && !readsNoRows.has(kind)) {
+      throw new Unsafe('it follows a change of names in the same command', 'send the change of the schema by itself');
+    }
+    this.#statement(kind, fields, scopeIn(undefined, noNames));
+  }
+
+  #statement(kind: string, fields: Fields, root: Scope): void {
+    switch (kind) {
+      case 'SelectStmt':
+        return this.#select(fields, root, fields.intoClause === undefined ? shown : usedBy('SELECT INTO'));
+      case 'InsertStmt':
+      case 'UpdateStmt':
+      case 'DeleteStmt':
+      case 'MergeStmt':
+        return this.#change(kind, fields, root, kind === 'MergeStmt' ? usedBy('MERGE … RETURNING') : shown);
+      case 'ExplainStmt':
+      case 'DeclareCursorStmt':
+      case 'PrepareStmt':
+        return eachNode(fields.query, (inner, innerFields) => this.#statement(inner, innerFields, root));
+      case 'CopyStmt':
+        return this.#copy(fields, root);
+      case 'FetchStmt':
+        // The cursor was looked at when it was declared; its rows are masked by their origin as any others are.
+        this.touches = true;
+        return;
+      case 'ExecuteStmt':
+        if (this.#options.preparedChecked !== true) throw new Unsafe('it runs a prepared statement that is not known here', 'run the statement itself');
+        this.touches = true;
+        return this.#parts(kind, fields, root, 'an argument of EXECUTE');
+      case 'DoStmt':
+        throw new Unsafe('it runs a block of code that the gateway cannot see through', 'send its statements one by one');
+      case 'CallStmt':
+        throw new Unsafe('it calls a procedure that the gateway cannot see through', noCode);
+      default:
+        if (readsNoRows.has(kind)) return this.#mention(kind, fields);
+        if (transparentDefinitions.has(kind)) return this.#definition(kind, fields, root);
+        throw new Unsafe('it installs or runs code, or connects data, that the gateway cannot see through', 'ask somebody who may see the classified columns to do it');
+    }
+  }
+
+  // ── queries ──
+
+  #select(fields: Fields, outer: Scope | undefined, use: Use): void {
+    const ctes = this.#with(fields.withClause, outer);
+    const scope = scopeIn(outer, ctes);
+    if (fields.op !== 'SETOP_NONE') {
+      for (const side of [fields.larg, fields.rarg]) this.#select(fieldsOf(side) ?? {}, scope, usedBy('a set operation (UNION, INTERSECT, EXCEPT)'));
+    }
+    for (const item of listOf(fields.fromClause)) this.#from(item, scope);
+    const outputs = new Outputs();
+    for (const target of listOf(fields.targetList)) this.#output(as('ResTarget', target) ?? {}, scope, use, outputs);
+    this.#expression(fields.whereClause, scope, 'WHERE');
+    this.#expression(fields.havingClause, scope, 'HAVING');
+    this.#expression(fields.valuesLists, scope, use.shown ? 'VALUES' : use.as);
+    this.#expression(fields.windowClause, scope, 'a window');
+    this.#expression([fields.limitCount, fields.limitOffset], scope, 'LIMIT');
+    for (const item of listOf(fields.groupClause)) this.#outputReference(item, scope, outputs, 'GROUP BY');
+    for (const item of listOf(fields.sortClause)) {
+      const sort = as('SortBy', item) ?? {};
+      this.#operator(namesIn(sort.useOp));
+      this.#outputReference(sort.node, scope, outputs, 'ORDER BY');
+    }
+    for (const item of listOf(fields.distinctClause)) {
+      if (unwrap(item) !== undefined) this.#outputReference(item, scope, outputs, 'DISTINCT ON');
+      else if (outputs.masked.size > 0) throw this.#misuse([...outputs.masked.values()][0] ?? '', 'DISTINCT');
+    }
+    if (fields.intoClause !== undefined) this.#create(fieldsOf(fieldsOf(fields.intoClause)?.rel));
+  }
+
+  /** Returns the names that are common table expressions in the statement that the WITH belongs to. */
+  #with(clause: unknown, outer: Scope | undefined): ReadonlySet<string> {
+    const names = new Set(outer?.ctes);
+    const fields = fieldsOf(clause);
+    const queries = listOf(fields?.ctes).map((cte) => as('CommonTableExpr', cte) ?? {});
+    if (fields?.recursive === true) for (const query of queries) names.add(String(query.ctename));
+    for (const query of queries) {
+      const scope: Scope = { sources: [], parent: outer, ctes: new Set(names) };
+      eachNode(query.ctequery, (kind, inner) => this.#inner(kind, inner, scope, usedBy('a common table expression (WITH)')));
+      names.add(String(query.ctename));
+    }
+    return names;
+  }
+
+  /** A query or a change inside another statement: nobody sees its rows but that one. */
+  #inner(kind: string, fields: Fields, scope: Scope, use: Use): void {
+    if (kind === 'SelectStmt') this.#select(fields, scope, use);
+    else if (kind === 'InsertStmt' || kind === 'UpdateStmt' || kind === 'DeleteStmt' || kind === 'MergeStmt') this.#change(kind, fields, scope, use);
+    else throw new Unsafe('it holds a statement that cannot be followed there', 'send that statement by itself');
+  }
+
+  #from(item: unknown, scope: Scope): void {
+    const node = unwrap(item);
+    if (node === undefined) return;
+    const [kind, fields] = node;
+    const alias = fieldsOf(fields.alias);
+    const aliasName = text(alias?.aliasname);
+    switch (kind) {
+      case 'RangeVar': {
+        const table = this.#relation(fields, scope.ctes);
+        if (table.sensitive && listOf(alias?.colnames).length > 0) {
+          throw new Unsafe(`it renames the columns of ${table.name}, some of which are classified`, `leave out the column list after ${table.name}`);
+        }
+        scope.sources.push({ alias: aliasName ?? text(fields.relname) ?? '', table });
+        return;
+      }
+      case 'RangeSubselect':
+        eachNode(fields.subquery, (inner, innerFields) => this.#inner(inner, innerFields, scope, usedBy('a sub-query')));
+        break;
+      case 'JoinExpr':
+        return this.#join(fields, scope);
+      case 'RangeTableSample':
+        this.#from(fields.relation, scope);
+        return this.#expression([fields.args, fields.repeatable], scope, 'TABLESAMPLE');
+      case 'RangeFunction':
+      case 'RangeTableFunc':
+      case 'JsonTable':
+        this.#parts(kind, fields, scope, 'a function in FROM');
+        for (const name of functionNames(fields)) scope.sources.push({ alias: name, table: clean(name) });
+        break;
+      default:
+        throw new Unsafe('it reads from something that cannot be followed', nameColumns);
+    }
+    scope.sources.push({ alias: aliasName ?? '', table: clean(aliasName ?? '') });
+  }
+
+  #join(fields: Fields, scope: Scope): void {
+    const before = scope.sources.length;
+    this.#from(fields.larg, scope);
+    this.#from(fields.rarg, scope);
+    const joined = scope.sources.slice(before);
+    const sensitive = joined.find(({ table }) => table.sensitive)?.table;
+    if (fields.isNatural === true && sensitive !== undefined) {
+      throw new Unsafe(`NATURAL JOIN may compare classified columns of ${sensitive.name}`, 'join with ON or USING on an unclassified column');
+    }
+    const columns = namesIn(fields.usingClause);
+    for (const column of columns) for (const { table } of joined) this.#unless(table.hidden.get(column), 'JOIN … USING');
+    this.#expression(fields.quals, scope, 'a join condition');
+    const usingAlias = text(fieldsOf(fields.join_using_alias)?.aliasname);
+    if (usingAlias !== undefined) scope.sources.push({ alias: usingAlias, table: clean(usingAlias, new Set(columns)) });
+    const alias = text(fieldsOf(fields.alias)?.aliasname);
+    if (alias === undefined) return;
+    if (sensitive !== undefined) throw new Unsafe(`it gives one name to a join that holds classified columns of ${sensitive.name}`, `leave out the alias ${alias}`);
+    scope.sources.push({ alias, table: clean(alias) });
+  }
+
+  /** One item of a SELECT or RETURNING list. */
+  #output(target: Fields, scope: Scope, use: Use, outputs: Outputs): void {
+    const column = as('ColumnRef', target.val);
+    const position = outputs.next(target);
+    if (column === undefined) return this.#expression(target.val, scope, use.shown ? 'an expression' : use.as);
+    const path = namesIn(column.fields);
+    if (!use.shown) {
+      if (!use.counted) this.#column(path, scope, use.as);
+      return;
+    }
+    if (path.at(-1) === '*') {
+      outputs.stars = true;
+      for (const { table } of this.#starred(path, scope)) {
+        for (const [name, hidden] of table.hidden) {
+          if (!hidden.maskable) throw this.#unmaskable(hidden, `* of ${table.name}`);
+          outputs.masked.set(name, hidden.label);
+        }
+      }
+      return;
+    }
+    const meaning = meaningOf(path, scope);
+    if (meaning.kind !== 'hidden') return this.#column(path, scope, 'the SELECT list');
+    if (!meaning.column.maskable) throw this.#unmaskable(meaning.column, 'the SELECT list');
+    outputs.masked.set(text(target.name) ?? path.at(-1) ?? '', meaning.column.label);
+    outputs.positions.set(position, meaning.column.label);
+  }
+
+  /** An item of ORDER BY, GROUP BY or DISTINCT ON: a position in the SELECT list, a name there, or an expression. */
+  #outputReference(item: unknown, scope: Scope, outputs: Outputs, where: string): void {
+    const node = unwrap(item);
+    if (node === undefined) return;
+    const [kind, fields] = node;
+    if (kind === 'GroupingSet' || kind === 'RowExpr') {
+      for (const part of listOf(fields.content ?? fields.args)) this.#outputReference(part, scope, outputs, where);
+      return;
+    }
+    if (kind === 'A_Const' && outputs.masked.size > 0) {
+      const label = outputs.stars ? [...outputs.masked.values()][0] : outputs.positions.get(Number(constantText(item)));
+      if (label !== undefined) throw this.#misuse(label, `${where} position ${constantText(item)}`);
+    }
+    if (kind === 'ColumnRef') {
+      const path = namesIn(fields.fields);
+      const label = path.length === 1 ? outputs.masked.get(path[0] ?? '') : undefined;
+      if (label !== undefined) throw this.#misuse(label, where);
+      if (path.length === 1 && outputs.names.has(path[0] ?? '') && meaningOf(path, scope).kind === 'unknown') return;
+    }
+    this.#expression(item, scope, where);
+  }
+
+  // ── changes ──
+
+  #change(kind: string, fields: Fields, outer: Scope, use: Use): void {
+    const ctes = this.#with(fields.withClause, outer);
+    const scope = scopeIn(outer, ctes);
+    const relation = fieldsOf(fields.relation) ?? {};
+    const table = this.#relation(relation, noNames);
+    const alias = text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '';
+    scope.sources.push({ alias, table });
+    if (kind === 'InsertStmt') {
+      const rows = { sources: [], parent: outer, ctes };
+      eachNode(fields.selectStmt, (inner, innerFields) => this.#inner(inner, innerFields, rows, usedBy('INSERT … SELECT')));
+      this.#expression(fields.cols, scope, 'a subscript');
+      this.#onConflict(fieldsOf(fields.onConflictClause), { ...scope, sources: [...scope.sources, { alias: 'excluded', table: clean('excluded'), qualifiedOnly: true }] }, table);
+    }
+    for (const item of listOf(fields.fromClause ?? fields.usingClause)) this.#from(item, scope);
+    if (fields.sourceRelation !== undefined) this.#from(fields.sourceRelation, scope);
+    this.#expression(fields.joinCondition, scope, 'the join condition of MERGE');
+    this.#expression(fields.mergeWhenClauses, scope, 'MERGE');
+    this.#expression(fields.targetList, scope, 'SET');
+    this.#expression(fields.whereClause, scope, 'WHERE');
+    this.#returning(fieldsOf(fields.returningClause), scope, table, use);
+  }
+
+  #onConflict(clause: Fields | undefined, scope: Scope, table: Table): void {
+    if (clause === undefined) return;
+    const infer = fieldsOf(clause.infer);
+    for (const item of listOf(infer?.indexElems)) {
+      const element = as('IndexElem', item) ?? {};
+      this.#unless(table.hidden.get(text(element.name) ?? ''), 'ON CONFLICT');
+      this.#expression(element.expr, scope, 'ON CONFLICT');
+    }
+    this.#expression(infer?.whereClause, scope, 'ON CONFLICT');
+    this.#expression(clause.targetList, scope, 'ON CONFLICT DO UPDATE');
+    this.#expression(clause.whereClause, scope, 'ON CONFLICT DO UPDATE');
+  }
+
+  /** `old` and `new` (PostgreSQL 18) come without the origin that masks go by. */
+  #returning(clause: Fields | undefined, outer: Scope, table: Table, use: Use): void {
+    if (clause === undefined) return;
+    const versions: Table = { ...table, hidden: new Map([...table.hidden].map(([name, { label }]) => [name, { label, maskable: false }])) };
+    const aliases = listOf(clause.options).map((option) => text(as('ReturningOption', option)?.value) ?? '');
+    const sources: Source[] = [...aliases, 'old', 'new'].map((alias) => ({ alias, table: versions, qualifiedOnly: true }));
+    const named = new Set(outer.sources.map(({ alias }) => alias));
+    const scope = { ...outer, sources: [...outer.sources, ...sources.filter(({ alias }) => !named.has(alias))] };
+    const outputs = new Outputs();
+    for (const target of listOf(clause.exprs)) this.#output(as('ResTarget', target) ?? {}, scope, use, outputs);
+  }
+
+  #copy(fields: Fields, root: Scope): void {
+    eachNode(fields.query, (kind, inner) => this.#inner(kind, inner, root, usedBy('COPY (…) TO')));
+    const relation = fieldsOf(fields.relation);
+    if (relation === undefined) return;
+    const table = this.#relation(relation, noNames);
+    if (fields.is_from === true) return this.#expression(fields.whereClause, { ...root, sources: [{ alias: table.name, table }] }, 'COPY … WHERE');
+    const columns = listOf(fields.attlist).map((name) => text(as('String', name)?.sval) ?? '');
+    for (const [name, hidden] of table.hidden) {
+      if (columns.length > 0 && !columns.includes(name)) continue;
+      throw new Unsafe(`COPY cannot mask ${hidden.label}`, `list the unclassified columns after ${table.name}, or use SELECT`);
+    }
+  }
+
+  // ── definitions ──
+
+  /** Touches the relations that it names, and reads none of their rows. */
+  #mention(kind: string, fields: Fields): void {
+    for (const table of this.#mentioned(kind, fields)) if (table.sensitive) this.touches = true;
+  }
+
+  #definition(kind: string, fields: Fields, root: Scope): void {
+    const tables = this.#mentioned(kind, fields).filter(({ sensitive }) => sensitive);
+    if (tables.length > 0) this.touches = true;
+    if (reshapes.has(kind) || isReshapingTable(kind, fields)) {
+      this.#reshaped = true;
+      const moved = tables[0];
+      if (moved !== undefined) throw new Unsafe(`it renames or moves ${moved.name}, which holds classified columns, or parts of it`, 'ask somebody who may see them to do it');
+    }
+    const scope: Scope = { ...root, sources: tables.map((table) => ({ alias: table.name, table })) };
+    this.#strings(kind, fields, tables);
+    eachChild(kind, fields, (child, inner) => this.#defined(child, inner, scope));
+    for (const relation of changedNames(kind, fields).created) this.#create(relation);
+  }
+
+  #defined(kind: string, fields: Fields, scope: Scope): void {
+    if (kind === 'SelectStmt') return this.#select(fields, { ...scope, sources: [] }, usedBy('a definition'));
+    if (kind === 'ExecuteStmt') throw new Unsafe('it keeps the rows of a prepared statement', 'write the query itself in its place');
+    if (kind.endsWith('Stmt')) return this.#statement(kind, fields, scopeIn(undefined, noNames));
+    if (kind === 'ColumnRef' || kind === 'FuncCall' || kind === 'A_Expr' || kind === 'SubLink' || kind === 'TypeName') {
+      return this.#node(kind, fields, scope, 'a definition');
+    }
+    eachChild(kind, fields, (child, inner) => this.#defined(child, inner, scope));
+  }
+
+  /** Definitions name columns in plain strings: an index on a classified column tells its order and its duplicates. */
+  #strings(kind: string, fields: Fields, tables: readonly Table[]): void {
+    if (tables.length === 0 || kind === 'SelectStmt') return;
+    for (const via of ['name', 'sval', 'colname', 'subname']) {
+      const name = text(fields[via]);
+      if (name !== undefined) for (const table of tables) this.#unless(table.hidden.get(name), 'a definition');
+    }
+    eachChild(kind, fields, (child, inner) => this.#strings(child, inner, tables));
+  }
+
+  #mentioned(kind: string, fields: Fields): readonly Table[] {
+    const tables: Table[] = [];
+    const add = (schema: string | undefined, name: string | undefined): void => {
+      const table = name === undefined ? undefined : tableNamed(this.#catalog, this.#hidden, schema, name);
+      if (table !== undefined) tables.push(table);
+    };
+    const visit = (child: string, inner: Fields): void => {
+      if (child === 'RangeVar') add(text(inner.schemaname), text(inner.relname));
+      else if (child !== 'SelectStmt') eachChild(child, inner, visit);
+    };
+    eachChild(kind, fields, visit);
+    for (const { type, names } of objectResources(kind, fields)) if (type === 'Table') add(names.at(-2), names.at(-1));
+    return tables;
+  }
+
+  #create(relation: Fields | undefined): void {
+    const name = text(relation?.relname);
+    if (name !== undefined) this.#created.add(name);
+  }
+
+  // ── expressions ──
+
+  #expression(value: unknown, scope: Scope, where: string): void {
+    if (value === undefined) return;
+    eachNode(value, (kind, fields) => this.#node(kind, fields, scope, where));
+  }
+
+  #parts(kind: string, fields: Fields, scope: Scope, where: string): void {
+    eachChild(kind, fields, (child, inner) => this.#node(child, inner, scope, where));
+  }
+
+  #node(kind: string, fields: Fields, scope: Scope, where: string): void {
+    switch (kind) {
+      case 'ColumnRef':
+        return this.#column(namesIn(fields.fields), scope, where);
+      case 'SelectStmt':
+      case 'InsertStmt':
+      case 'UpdateStmt':
+      case 'DeleteStmt':
+      case 'MergeStmt':
+        return this.#inner(kind, fields, scope, usedBy('a sub-query'));
+      case 'SubLink':
+        this.#operator(fields.operName === undefined ? ['='] : namesIn(fields.operName));
+        this.#expression(fields.testexpr, scope, where);
+        return eachNode(fields.subselect, (inner, innerFields) =>
+          this.#inner(inner, innerFields, scope, fields.subLinkType === 'EXISTS_SUBLINK' && isPlainSelect(innerFields) ? counted : usedBy('a sub-query')),
+        );
+      case 'FuncCall':
+        this.#function(namesIn(fields.funcname));
+        return this.#parts(kind, fields, scope, where === 'an expression' ? `an argument of ${namesIn(fields.funcname).at(-1)}()` : where);
+      case 'A_Expr':
+        this.#operator(fields.kind === 'AEXPR_OP' || !namesIn(fields.name).at(-1)?.includes('BETWEEN') ? namesIn(fields.name) : ['<=']);
+        return this.#parts(kind, fields, scope, where);
+      case 'A_Indirection':
+        for (const name of namesIn(fields.indirection)) if (name !== '*' && this.#catalog.opaqueFunctions.has(name)) this.#function([name]);
+        return this.#parts(kind, fields, scope, where);
+      case 'SortBy':
+        this.#operator(namesIn(fields.useOp));
+        return this.#parts(kind, fields, scope, where);
+      case 'CaseExpr':
+        if (fields.arg !== undefined) this.#operator(['=']);
+        return this.#parts(kind, fields, scope, where);
+      case 'TypeName':
+        this.#type(namesIn(fields.names));
+        return this.#parts(kind, fields, scope, where);
+      default:
+        return this.#parts(kind, fields, scope, where);
+    }
+  }
+
+  #column(path: readonly string[], scope: Scope, where: string): void {
+    if (path.at(-1) === '*') {
+      for (const { table } of this.#starred(path, scope)) {
+        const [hidden] = table.hidden.values();
+        if (hidden !== undefined) throw new Unsafe(`${path.join('.')} in ${where} reads ${hidden.label}`, nameColumns);
+      }
+      return;
+    }
+    const meaning = meaningOf(path, scope);
+    const name = path.join('.');
+    if (meaning.kind === 'hidden') throw this.#misuse(meaning.column.label, where);
+    if (meaning.kind === 'row') throw new Unsafe(`${name} in ${where} reads whole rows of ${meaning.source.table.name}, with its classified columns`, nameColumns);
+    if (meaning.kind === 'unknown') {
+      const of = meaning.source === undefined ? '' : ` of ${meaning.source.table.name}`;
+      throw new Unsafe(`${name} in ${where} is not a column${of} that the gateway knows`, 'check its name; if it is new, try again in a moment');
+    }
+    // `row.name` calls the function `name` where there is no such column.
+    const last = path.at(-1) ?? '';
+    if (path.length > 1 && this.#catalog.opaqueFunctions.has(last) && !isKnown(path, scope)) this.#function([last]);
+  }
+
+  #starred(path: readonly string[], scope: Scope): readonly Source[] {
+    const sources = starSources(path, scope);
+    if (sources.length > 0 || path.length === 1) return sources;
+    if (meaningOf(path, scope).kind === 'unknown') throw new Unsafe(`nobody knows what ${path.join('.')} stands for`, nameColumns);
+    return sources;
+  }
+
+  #relation(fields: Fields, ctes: ReadonlySet<string>): Table {
+    const schema = text(fields.schemaname);
+    const name = text(fields.relname) ?? '';
+    if (schema === undefined && ctes.has(name)) return clean(name);
+    const system = schema === undefined ? isSystemName(name) : isSystemSchema(schema);
+    if (holdsValues(name)) throw new Unsafe(`${name} holds copies of values from classified columns or of other people's statements`, 'ask somebody who may see them');
+    const table = tableNamed(this.#catalog, this.#hidden, schema, name);
+    if (table !== undefined) {
+      if (table.sensitive) this.touches = true;
+      return table;
+    }
+    if (system || this.#created.has(name) || this.#options.created?.has(name) === true) return clean(name);
+    throw new Unsafe(`${schema === undefined ? '' : `${schema}.`}${name} is not a relation that the gateway knows`, 'check its name; if it is new, try again in a moment');
+  }
+
+  #function(name: readonly string[]): void {
+    const last = name.at(-1) ?? '';
+    const opaque =
+      (name.at(-2) !== 'pg_catalog' && this.#catalog.opaqueFunctions.has(last)) ||
+      effectOf(name, this.#catalog.trustedFunctions)?.opaque === true;
+    if (opaque) throw new Unsafe(`${name.join('.')}() may read classified data, and the gateway cannot see through it`, noCode);
+  }
+
+  #operator(name: readonly string[]): void {
+    const last = name.at(-1);
+    if (last === undefined) return;
+    const schema = name.length > 1 ? name.at(-2) : undefined;
+    const { trustedOperators, opaqueOperators } = this.#catalog;
+    if (schema === 'pg_catalog' && builtinOperators.has(last)) return;
+    const known = builtinOperators.has(last) && schema === undefined;
+    if (opaqueOperators.has(last) || !(known || trustedOperators.has(last))) {
+      throw new Unsafe(`the operator ${name.join('.')} may run code that the gateway cannot see through`, 'use an operator of PostgreSQL itself');
+    }
+  }
+
+  #type(name: readonly string[]): void {
+    const last = name.at(-1) ?? '';
+    if (name.at(-2) === 'pg_catalog') return;
+    const { opaqueTypes } = this.#catalog;
+    if (opaqueTypes.has(last) || (last.startsWith('_') && opaqueTypes.has(last.slice(1)))) {
+      throw new Unsafe(`the type ${name.join('.')} may run code that the gateway cannot see through`, 'use a type of PostgreSQL itself');
+    }
+  }
+
+  #unless(column: HiddenColumn | undefined, where: string): void {
+    if (column !== undefined) throw this.#misuse(column.label, where);
+  }
+
+  #misuse(label: string, where: string): Unsafe {
+    return new Unsafe(`${label} is hidden from you and must not be used in ${where}`, plainly);
+  }
+
+  #unmaskable(column: HiddenColumn, where: string): Unsafe {
+    return new Unsafe(`${column.label} cannot be masked in ${where}`, 'leave the column out, or ask for it to be classified itself');
+  }
+}
+
+/** What a SELECT list shows of hidden columns. */
+class Outputs {
+  /** Output name → label. */
+  readonly masked = new Map<string, string>();
+  /** Position from 1 → label; of no use once there was a star. */
+  readonly positions = new Map<number, string>();
+  /** Names that ORDER BY and GROUP BY can mean, whatever is behind them. */
+  readonly names = new Set<string>();
+  stars = false;
+  #count = 0;
+
+  next(target: Fields): number {
+    const name = text(target.name) ?? namesIn(as('FuncCall', target.val)?.funcname).at(-1);
+    if (name !== undefined) this.names.add(name);
+    this.#count += 1;
+    return this.#count;
+  }
+}
+
+/** The select list of such a query has no effect on whether there is a row. */
+function isPlainSelect(select: Fields): boolean {
+  return select.op === 'SETOP_NONE' && select.distinctClause === undefined;
+}
+
+function isReshapingTable(kind: string, fields: Fields): boolean {
+  if (kind === 'CreateStmt') return listOf(fields.inhRelations).length > 0 || fields.partbound !== undefined;
+  if (kind !== 'AlterTableStmt') return false;
+  return listOf(fields.cmds).some((item) => reshapingChanges.has(String(as('AlterTableCmd', item)?.subtype)));
+}
+
+function isKnown(path: readonly string[], scope: Scope): boolean {
+  const sources = starSources([path.at(-2) ?? '', '*'], scope);
+  return sources.length > 0 && sources.every(({ table }) => table.columns?.has(path.at(-1) ?? '') === true);
+}
+
+/** The names under which functions in FROM can be referred to when they have no alias. */
+function functionNames(fields: Fields): readonly string[] {
+  const names: string[] = [];
+  for (const item of listOf(fields.functions)) {
+    for (const part of listOf(as('List', item)?.items)) {
+      const call = as('FuncCall', part);
+      if (call !== undefined) names.push(namesIn(call.funcname).at(-1) ?? '');
+    }
+  }
+  return names;
+}

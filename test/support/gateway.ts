@@ -1,0 +1,170 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { stringify } from 'yaml';
+import { type Running, start } from '../../src/main.ts';
+import { startTestIssuer, type TestIssuer } from './issuer.ts';
+import { startPostgres, type TestPostgres } from './postgres.ts';
+import { request, sql, writeFolder } from './requests.ts';
+
+export interface TestGatewayOptions {
+  /** SQL that makes the target's content; runs as superuser in database `shop`. */
+  readonly schema?: string;
+  readonly classify?: Readonly<Record<string, string>>;
+  /** Cedar text; the demonstration's policies otherwise. */
+  readonly policies?: string;
+  readonly holdMs?: number;
+  readonly detectors?: boolean;
+  readonly plaintext?: boolean;
+  /** Keep the gateway's folder, to start another on it. */
+  readonly folder?: string;
+}
+
+export interface TestGateway {
+  readonly running: Running;
+  readonly postgres: TestPostgres;
+  readonly issuer: TestIssuer;
+  readonly folder: string;
+  readonly ca: string;
+  readonly caFile: string;
+  readonly port: number;
+  readonly api: string;
+  /** A token for a caller: `agent` is a CI agent owned by sam, `dana` is in group dba, `sam` in engineers. */
+  tokenOf(who: 'agent' | 'dana' | 'sam' | 'other-agent'): Promise<string>;
+  /** node-postgres through the gateway. */
+  client(who: Parameters<TestGateway['tokenOf']>[0], options?: pg.ClientConfig): Promise<pg.Client>;
+  /** Straight to the server, past the gateway, as superuser. */
+  direct(): Promise<pg.Client>;
+  /** The HTTP API as somebody. */
+  call(
+    who: Parameters<TestGateway['tokenOf']>[0],
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: unknown }>;
+  stop(): Promise<void>;
+}
+
+const demoPolicies = resolve(fileURLToPath(new URL('../../policies/demo', import.meta.url)));
+
+/** A whole gateway in this process, on a real PostgreSQL server, as main.ts composes it. */
+export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+  const [postgres, issuer] = await Promise.all([startPostgres(), startTestIssuer()]);
+  const superuser = new URL(postgres.url);
+  const shopUrl = new URL(superuser);
+  shopUrl.pathname = '/shop';
+  await sql(superuser.href, 'create database shop');
+  if (options.schema !== undefined) await sql(shopUrl.href, options.schema);
+  const file = join(folder, 'sallyport.yaml');
+  writeFileSync(join(folder, 'password'), postgres.superuser.password, { mode: 0o600 });
+  writeFileSync(file, stringify(configuration(options, folder, postgres, issuer, superuser)));
+  const warnings: string[] = [];
+  const running = await start(file, (level, message, fields) => {
+    if (level !== 'info') warnings.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
+    if (process.env.SALLYPORT_TEST_LOG !== undefined)
+      process.stderr.write(`${level}: ${message} ${JSON.stringify(fields ?? {})}\n`);
+  });
+  const ca = readFileSync(running.caFile!, 'utf8');
+  const { port } = running.addresses.postgres!;
+  const api = `https://127.0.0.1:${running.addresses.api!.port}`;
+  const tokenOf: TestGateway['tokenOf'] = (who) => issuer.token(claimsOf(who));
+  return {
+    running,
+    postgres,
+    issuer,
+    folder,
+    ca,
+    caFile: running.caFile!,
+    port,
+    api,
+    tokenOf,
+    async client(who, extra = {}) {
+      const client = new pg.Client({
+        host: '127.0.0.1',
+        port,
+        database: 'shop',
+        user: 'anyone',
+        password: await tokenOf(who),
+        ssl: { ca, servername: 'localhost' },
+        ...extra,
+      });
+      client.on('error', () => undefined); // An ended session is the test's to notice by its queries.
+      await client.connect();
+      return client;
+    },
+    async direct() {
+      const client = new pg.Client({ connectionString: shopUrl.href });
+      await client.connect();
+      return client;
+    },
+    call: async (who, method, path, body) => request(api, ca, await tokenOf(who), method, path, body),
+    async stop() {
+      await running.stop();
+      await Promise.all([postgres.stop(), issuer.close()]);
+      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function claimsOf(who: 'agent' | 'dana' | 'sam' | 'other-agent') {
+  switch (who) {
+    case 'dana':
+      return { sub: 'dana', name: 'Dana', kind: 'human', groups: ['engineers', 'dba'] };
+    case 'sam':
+      return { sub: 'sam', name: 'Sam', kind: 'human', groups: ['engineers'] };
+    default:
+      return { sub: who, name: who, kind: 'ci', groups: ['agents'] };
+  }
+}
+
+function configuration(
+  options: TestGatewayOptions,
+  folder: string,
+  postgres: TestPostgres,
+  issuer: TestIssuer,
+  superuser: URL,
+) {
+  let policies = demoPolicies;
+  if (options.policies !== undefined) {
+    policies = join(folder, 'policies');
+    rmSync(policies, { recursive: true, force: true });
+    writeFolder(policies, options.policies);
+  }
+  return {
+    listen: { api: '127.0.0.1:0', postgres: '127.0.0.1:0' },
+    data: './data',
+    origin: 'test.example/audit',
+    issuers: [
+      {
+        name: 'test',
+        issuer: issuer.url,
+        audience: 'sallyport',
+        principal: {
+          kind: [
+            { when: { kind: 'human' }, kind: 'human' },
+            { when: { kind: 'ci' }, kind: 'ci' },
+          ],
+        },
+        groups: { claims: 'groups' },
+      },
+    ],
+    targets: {
+      shop: {
+        protocol: 'postgres',
+        address: `127.0.0.1:${postgres.port}`,
+        database: 'shop',
+        tls: { mode: 'disable' },
+        credential: { user: superuser.username, file: './password' },
+        labels: { env: 'prod' },
+        hold: `${options.holdMs ?? 300}ms`,
+        ...(options.detectors === undefined ? {} : { detectors: options.detectors }),
+        classify: options.classify ?? {},
+      },
+    },
+    policies,
+    ...(options.plaintext === true ? { plaintext: { loopback: true } } : {}),
+  };
+}
