@@ -6,7 +6,7 @@ import { createApprovals } from './approvals/approvals.ts';
 import { logNotifier } from './approvals/notifier.ts';
 import { present } from './approvals/present.ts';
 import { openAuditLog } from './audit/log.ts';
-import { createAuditReader } from './audit/reader.ts';
+import { openAuditReader } from './audit/reader.ts';
 import { type Config, loadConfig } from './config.ts';
 import { createAdmin } from './gateway/administration.ts';
 import { createGateway } from './gateway/gateway.ts';
@@ -152,7 +152,7 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
   );
   stopping.push(() => tls.close());
 
-  const reader = createAuditReader(audit);
+  const reader = openAuditReader(audit);
   stopping.push(() => reader.close());
   const admin = createAdmin({ audit, reader, recorder, approvals, policy, tickets: identity.tickets, protocols, gateway, live, targets: config.targets });
   const api = createApi({

@@ -375,6 +375,26 @@ describe('answers', () => {
     expect((await ask(`${base}/v1/targets`, 'auditor-token')).text).toContain('may read ssn');
   });
 
+  it('leave out what is undefined', async () => {
+    const fake = populated();
+    fake.sessions.set('s-agent', {
+      ...fakeSession('s-agent', 'corp:bot'),
+      endedAt: undefined,
+      client: { address: 'a', application: undefined },
+    } as never);
+    fake.recordings.set('s-agent', [
+      { kind: 'command', exchange: 1, at: 1, text: 'SELECT 1', parameters: undefined } as never,
+    ]);
+    const base = await serve(fake);
+    expect((await ask(`${base}/v1/sessions/s-agent`, 'agent-token')).json().client).toEqual({ address: 'a' });
+    expect((await ask(`${base}/v1/sessions/s-agent/replay`, 'agent-token')).json()).toEqual({
+      kind: 'command',
+      exchange: 1,
+      at: 1,
+      text: 'SELECT 1',
+    });
+  });
+
   it('carry headers that keep them from being framed, cached, sniffed or read by other origins', async () => {
     const base = await serve(populated());
     for (const [path, credential] of [

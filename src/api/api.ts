@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import { type FastifyInstance, fastify } from 'fastify';
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { IssuerInfo } from '../client/schema.ts';
 import type { Admin } from '../gateway/admin.ts';
 import type { IdentityPort, PolicyPort } from '../gateway/ports.ts';
@@ -19,6 +19,7 @@ import { sessionRoutes } from './routes/sessions.ts';
 import { targetRoutes } from './routes/targets.ts';
 import { ticketRoutes } from './routes/tickets.ts';
 import { whoamiRoutes } from './routes/whoami.ts';
+import { serializeDeclared } from './serialize.ts';
 import { Streams } from './streams.ts';
 import { Throttle } from './throttle.ts';
 
@@ -53,7 +54,7 @@ export type Routes = (app: ReturnType<typeof typed>, deps: RouteDeps) => void;
 export function createApi(deps: ApiDeps): Api {
   const app = server(deps);
   app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
+  app.setSerializerCompiler(serializeDeclared);
   refuseUndeclared(app);
   headers(app, deps.tls !== undefined);
   errors(app, deps.log);

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { openCheckpoint, readCheckpointNote, vkeyOf, writeCheckpoint } from './checkpoint.ts';
 import { type Position, segmentHeaderBytes } from './frame.ts';
 import { readFrames } from './frames.ts';
-import { LogIndex, type OpenWork } from './index.ts';
+import { LogIndex, type OpenWork } from './log-index.ts';
 import type { Checkpoint } from './note.ts';
 import { listSegments, readSegmentHeader } from './segment.ts';
 import { TileStore } from './tile-store.ts';
@@ -115,7 +115,12 @@ export class Follower {
     this.#at = to;
   }
 
-  /** Makes what was taken in visible: the index is committed and the tree head signed. */
+  /** Makes what was taken in visible to readers. */
+  commit(): void {
+    this.#index.commit();
+  }
+
+  /** The same, and signs the tree head. */
   publish(): void {
     this.#index.commit();
     if (this.#tree.size === this.#signed.size) return;

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ConfigError } from '../model/errors.ts';
 import type { Position } from './frame.ts';
-import type { OpenWork } from './index.ts';
+import type { OpenWork } from './log-index.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './worker.ts';
 
 /** The main thread's end of worker.ts. */
@@ -45,13 +45,13 @@ export class FollowerThread {
     this.#send({ kind: 'durable', to });
   }
 
-  /** Everything up to there is indexed and signed when this resolves, with the note. */
-  sync(to: Position): Promise<string> {
+  /** Everything up to there is indexed, and signed if so wished, when this resolves with the latest note. */
+  sync(to: Position, sign: boolean): Promise<string> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = this.#nextSync++;
     return new Promise((resolve, reject) => {
       this.#syncs.set(id, { resolve, reject });
-      this.#send({ kind: 'sync', to, id });
+      this.#send({ kind: 'sync', to, id, sign });
     });
   }
 

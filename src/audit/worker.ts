@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Follower, type FollowerOptions } from './follower.ts';
 import type { Position } from './frame.ts';
-import type { OpenWork } from './index.ts';
+import type { OpenWork } from './log-index.ts';
 import { listSegments, preallocateSegment } from './segment.ts';
 
 /** The thread behind the log: follows it, and makes segments ahead of it. */
@@ -16,8 +16,8 @@ export interface WorkerOptions extends FollowerOptions {
 
 export type ToWorker =
   | { readonly kind: 'durable'; readonly to: Position }
-  /** Publish all up to there and answer. */
-  | { readonly kind: 'sync'; readonly to: Position; readonly id: number }
+  /** Index all up to there, sign it if `sign`, and answer. */
+  | { readonly kind: 'sync'; readonly to: Position; readonly id: number; readonly sign: boolean }
   | { readonly kind: 'close'; readonly to: Position };
 
 export type FromWorker =
@@ -64,7 +64,9 @@ function run(options: WorkerOptions, post: (message: FromWorker) => void): void 
       if (message.kind === 'durable') {
         timer ??= setTimeout(publish, options.publishMs);
       } else if (message.kind === 'sync') {
-        follower.publish();
+        if (message.sign) follower.publish();
+        else follower.commit();
+        timer ??= setTimeout(publish, options.publishMs);
         post({ kind: 'synced', id: message.id, note: follower.note });
       } else {
         clearTimeout(timer);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
@@ -36,6 +37,7 @@ Examples:
 export function createProgram(terminal: Terminal, pending: Promise<void>[] = []): Command {
   const program = new Command('sallyport')
     .description('The gateway that AI coding agents pass through to reach production.')
+    .version(version(), '-V, --version')
     .option('--server <url>', 'the API of the gateway')
     .option('--ca <file>', "PEM file with the authority of the server's certificate")
     .option('--token-file <file>', 'an OIDC token instead of the login')
@@ -59,6 +61,11 @@ export function createProgram(terminal: Terminal, pending: Promise<void>[] = [])
   };
   settle(program, output);
   return program;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** Settings that commander does not pass on to commands that exist already. */

@@ -1,6 +1,6 @@
 import type { ReplayLine } from '../client/schema.ts';
 import { formatDuration } from '../model/duration.ts';
-import { visible, visibleLine, width } from './visible.ts';
+import { inColumns, visible, visibleLine, width } from './visible.ts';
 
 export interface ReplayOptions {
   /** The widest a column gets. */

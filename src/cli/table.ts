@@ -1,4 +1,4 @@
-import { visibleLine, width } from './visible.ts';
+import { inColumns, visibleLine, width } from './visible.ts';
 
 /** Columns of text, aligned. Cells may come from anybody; the last column is not padded. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { details, table } from './table.ts';
-import { safeJson, visible, visibleLine, width } from './visible.ts';
+import { inColumns, safeJson, visible, visibleLine, width } from './visible.ts';
 
 // Anything that a terminal acts on or that cannot be seen, written independently of the code under test.
 const dangerous: readonly (readonly [number, number])[] = [

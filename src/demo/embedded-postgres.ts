@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import {
@@ -23,6 +23,7 @@ import {
   type ServerUser,
   serverUser,
 } from './embedded-binaries.ts';
+import { type ServerProcess, startServerProcess } from './server-process.ts';
 
 export interface EmbeddedOptions {
   /** A folder to keep between runs; without it the data is temporary and goes at `stop`. */
@@ -37,6 +38,8 @@ export interface EmbeddedOptions {
   readonly hba?: readonly string[];
   /** PEM texts; switches TLS on. `ca` is whom client certificates must come from. */
   readonly ssl?: { readonly certificate: string; readonly key: string; readonly ca?: string };
+  /** A folder with `initdb` and `postgres` to run in place of the embedded ones; the server's user must be able to reach it. */
+  readonly binDir?: string;
 }
 
 export interface EmbeddedPostgres {
@@ -63,7 +66,7 @@ const startTimeoutMs = 60_000;
 /** Starts a real PostgreSQL server on loopback. It also runs where this process is root, as `nobody`. */
 export async function startEmbeddedPostgres(options: EmbeddedOptions = {}): Promise<EmbeddedPostgres> {
   const user = serverUser();
-  const binaries = embeddedBinaries(user);
+  const binaries = options.binDir === undefined ? embeddedBinaries(user) : binariesIn(options.binDir);
   const password = options.password ?? randomBytes(18).toString('base64url');
   const scratch = scratchFolder(user);
   const dataDir = options.dataDir === undefined ? join(scratch, 'data') : placeFor(options.dataDir);
@@ -83,6 +86,10 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions = {}): Prom
     for (const folder of temporary) rmSync(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+function binariesIn(folder: string): EmbeddedBinaries {
+  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
 }
 
 const defaultHba = ['local all all scram-sha-256', 'host all all 127.0.0.1/32 scram-sha-256'];
@@ -122,8 +129,7 @@ async function initialise(
       throw new Error(`${dataDir} belongs to user ${uid}`);
     return false;
   }
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  own(dataDir, user);
+  makeFolder(dataDir, user);
   const pwfile = join(scratch, 'pw');
   writeOwned(pwfile, password, user);
   const flags = ['--encoding=UTF8', '--locale=C', '--auth=scram-sha-256', '--no-sync', '--no-instructions'];
@@ -132,19 +138,13 @@ async function initialise(
   return true;
 }
 
-interface Running {
-  readonly port: number;
-  log(): string;
-  stop(signal: NodeJS.Signals): Promise<void>;
-}
-
 async function start(
   { postgres }: EmbeddedBinaries,
   user: ServerUser | undefined,
   dataDir: string,
   scratch: string,
   options: EmbeddedOptions,
-): Promise<Running> {
+): Promise<ServerProcess & { readonly port: number }> {
   const settings = {
     ...serverSettings(dataDir, user, options),
     unix_socket_directories: process.platform === 'win32' ? '' : scratch,
@@ -153,15 +153,11 @@ async function start(
   // A free port can be taken between looking and binding, hence the second look.
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
-    const child = spawn(postgres, ['-D', dataDir, '-h', '127.0.0.1', '-p', String(port), ...flags], {
-      ...user,
-      cwd: scratch,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    const running = supervise(child, port);
-    if (await accepts(child, dataDir)) return running;
-    await running.stop('SIGQUIT');
-    if (options.port !== undefined || attempt === 3) throw new Error(`PostgreSQL did not start:\n${running.log()}`);
+    const args = ['-D', dataDir, '-h', '127.0.0.1', '-p', String(port), ...flags];
+    const server = startServerProcess({ program: postgres, args, user, scratch });
+    if (await accepts(server, dataDir)) return { ...server, port };
+    await server.stop('SIGQUIT');
+    if (options.port !== undefined || attempt === 3) throw new Error(`PostgreSQL did not start:\n${server.log()}`);
   }
 }
 
@@ -182,41 +178,13 @@ function serverSettings(
   return { ...durability, ssl: 'on', ...files, ...ca, ...settings };
 }
 
-function supervise(child: ChildProcess, port: number): Running {
-  let log = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    log = (log + text).slice(-65_536);
-  });
-  let over = false;
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', (error) => {
-      log += error.message;
-      resolve();
-    });
-  }).then(() => {
-    over = true;
-  });
-  // The server must not outlive the process that asked for it.
-  const onExit = () => child.kill('SIGQUIT');
-  process.once('exit', onExit);
-  const stop = async (signal: NodeJS.Signals) => {
-    process.off('exit', onExit);
-    if (!over) child.kill(signal);
-    const late = setTimeout(() => child.kill('SIGQUIT'), 10_000);
-    await ended;
-    clearTimeout(late);
-  };
-  return { port, log: () => log, stop };
-}
-
 /** The last line of postmaster.pid says `ready` once connections are accepted; false when the server gave up. */
-async function accepts(child: ChildProcess, dataDir: string): Promise<boolean> {
+async function accepts(server: ServerProcess, dataDir: string): Promise<boolean> {
+  const pid = String(await server.pid);
   const pidFile = join(dataDir, 'postmaster.pid');
-  for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline; await sleep(10)) {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;
+  for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline && !server.over; await sleep(10)) {
     const lines = existsSync(pidFile) ? readFileSync(pidFile, 'utf8').split('\n') : [];
-    if (lines[0] === String(child.pid) && lines[7]?.trim() === 'ready') return true;
+    if (lines[0] === pid && lines[7]?.trim() === 'ready') return true;
   }
   return false;
 }
@@ -228,6 +196,23 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   if (address === null || typeof address === 'string') throw new Error('no port');
   return address.port;
+}
+
+/** Folders made on the way can be passed through, but not looked into; the last is the server's alone. */
+function makeFolder(path: string, user: ServerUser | undefined): void {
+  if (existsSync(path)) {
+    if (lstatSync(path).isSymbolicLink()) throw new Error(`${path} is a symbolic link`);
+    if (readdirSync(path).length > 0) throw new Error(`${path} holds something else than a database`);
+  } else {
+    const parent = dirname(path);
+    for (let made = mkdirSync(parent, { recursive: true }); made !== undefined; ) {
+      chmodSync(made, 0o711);
+      const next: string = join(made, relative(made, parent).split(sep)[0] ?? '');
+      made = next === made ? undefined : next;
+    }
+    mkdirSync(path, { mode: 0o700 });
+  }
+  own(path, user);
 }
 
 function own(path: string, user: ServerUser | undefined): void {

@@ -18,7 +18,7 @@ export class Ledger {
     let entry = this.#entries.get(name);
     if (entry === undefined) {
       // Bound to field and classification, so that digests of equal values in different places say nothing about each other.
-      const digest = this.#key.begin().update(`sallyport masked\0${field}\0${classification}\0`);
+      const digest = this.#key.begin().update(`sallyport masked ${JSON.stringify([field, classification])}`);
       entry = { field, classification, method, count: 0, digest };
       this.#entries.set(name, entry);
     }

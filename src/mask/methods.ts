@@ -22,7 +22,7 @@ export function maskText(method: MaskMethod, classification: string, original: s
     case 'partial':
       return partial(original);
     case 'token':
-      return `[token:${classification}:${key.mac(`sallyport token\0${classification}\0${original}`).toString('hex', 0, 16)}]`;
+      return `[token:${classification}:${key.mac(seed('token', classification, original)).toString('hex', 0, 16)}]`;
     case 'digits':
       return digits(classification, original, key);
     case 'reveal':
@@ -30,6 +30,11 @@ export function maskText(method: MaskMethod, classification: string, original: s
     default:
       return `[masked:${classification}]`;
   }
+}
+
+/** What is hashed: with the length of what comes first, so that no two pairs read the same. */
+function seed(method: 'token' | 'digits', classification: string, original: string): string {
+  return `sallyport ${method} ${classification.length}:${classification}${original}`;
 }
 
 /** Whether a text is one of our masks (`digits` and null cannot be told apart from data), for refusing to store masks as if they were data. */
@@ -61,8 +66,7 @@ function partial(original: string): string {
 const letterOrDigit = /^[\p{L}\p{N}]$/u;
 
 function digits(classification: string, original: string, key: Keyed): string {
-  const seed = `sallyport digits\0${classification}\0${original}`;
-  let stream = key.mac(seed);
+  let stream = key.mac(seed('digits', classification, original));
   let used = 0;
   const next = (): string => {
     for (;;) {

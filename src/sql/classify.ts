@@ -481,7 +481,7 @@ class Findings {
     const shadowed = name.length === 1 && this.names.opaqueFunctions?.has(last) === true;
     const effect = effectOf(name, this.names.trustedFunctions);
     if (effect === undefined && !shadowed) return;
-    this.#resource('Function', full, 'execute');
+    if (effect?.action !== 'session') this.#resource('Function', full, 'execute');
     if (effect !== undefined) this.#act(effect.action, true);
     if (shadowed) this.#act('execute');
   }

@@ -62,8 +62,9 @@ export function shapeOf(source: string): Shape | undefined {
       if (at < 0) return undefined;
     } else if (kind === DIGIT) {
       const end = afterNumber(source, at, length);
-      if (end < 0 || isCounted(source, at)) return undefined;
-      key += source.slice(copied, at) + numberPlaceholder(source, at, end);
+      const placeholder = end < 0 || isCounted(source, at) ? undefined : numberPlaceholder(source, at, end);
+      if (placeholder === undefined) return undefined;
+      key += source.slice(copied, at) + placeholder;
       copied = at = end;
     } else if (kind === QUOTE) {
       // E'…', B'…', X'…', N'…' end in a letter and were caught there; U&'…' here.
@@ -122,12 +123,13 @@ function afterNumber(source: string, from: number, length: number): number {
   return at;
 }
 
-function numberPlaceholder(source: string, from: number, end: number): string {
+/** The parser makes an integer of what fits 31 bits, and a numeric of everything else. Undefined where leading zeros hide which. */
+function numberPlaceholder(source: string, from: number, end: number): string | undefined {
+  for (let at = from; at < end; at += 1) if (source.charCodeAt(at) === 46) return NUMERIC;
   const digits = end - from;
-  if (digits < 10) return source.lastIndexOf('.', end) >= from ? NUMERIC : INTEGER;
-  if (digits > 10) return source.lastIndexOf('.', end) < from && source.charCodeAt(from) === 48 ? `${INTEGER}${NUMERIC}` : NUMERIC;
-  const number = source.slice(from, end);
-  return number.includes('.') || number > '2147483647' ? NUMERIC : INTEGER;
+  if (digits < 10) return INTEGER;
+  if (digits > 10) return source.charCodeAt(from) === 48 ? undefined : NUMERIC;
+  return source.slice(from, end) > '2147483647' ? NUMERIC : INTEGER;
 }
 
 /** Past a literal with its doubled quotes; -1 where it does not end, or holds a backslash, a NUL or half a character. */

@@ -20,6 +20,10 @@ export interface TestGatewayOptions {
   readonly plaintext?: boolean;
   /** Keep the gateway's folder, to start another on it. */
   readonly folder?: string;
+  /** How the PostgreSQL server is started. */
+  readonly postgres?: Parameters<typeof startPostgres>[0];
+  /** Further targets, as in the configuration. */
+  readonly targets?: Readonly<Record<string, unknown>>;
 }
 
 export interface TestGateway {
@@ -52,7 +56,7 @@ const demoPolicies = resolve(fileURLToPath(new URL('../../policies/demo', import
 /** A whole gateway in this process, on a real PostgreSQL server, as main.ts composes it. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sallyport-test-'));
-  const [postgres, issuer] = await Promise.all([startPostgres(), startTestIssuer()]);
+  const [postgres, issuer] = await Promise.all([startPostgres(options.postgres), startTestIssuer()]);
   const superuser = new URL(postgres.url);
   const shopUrl = new URL(superuser);
   shopUrl.pathname = '/shop';
@@ -60,7 +64,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   if (options.schema !== undefined) await sql(shopUrl.href, options.schema);
   const file = join(folder, 'sallyport.yaml');
   writeFileSync(join(folder, 'password'), postgres.superuser.password, { mode: 0o600 });
-  writeFileSync(file, stringify(configuration(options, folder, postgres, issuer, superuser)));
+  writeFileSync(file, stringify(gatewayConfiguration(options, folder, postgres, issuer, superuser)));
   const warnings: string[] = [];
   const running = await start(file, (level, message, fields) => {
     if (level !== 'info') warnings.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
@@ -120,7 +124,8 @@ function claimsOf(who: 'agent' | 'dana' | 'sam' | 'other-agent') {
   }
 }
 
-function configuration(
+/** What sallyport.yaml says for these options. The superuser's password is expected in `folder/password`. */
+export function gatewayConfiguration(
   options: TestGatewayOptions,
   folder: string,
   postgres: TestPostgres,
@@ -163,6 +168,7 @@ function configuration(
         ...(options.detectors === undefined ? {} : { detectors: options.detectors }),
         classify: options.classify ?? {},
       },
+      ...options.targets,
     },
     policies,
     ...(options.plaintext === true ? { plaintext: { loopback: true } } : {}),

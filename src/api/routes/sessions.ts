@@ -14,6 +14,7 @@ import { denied, needLogin } from '../access.ts';
 import type { RouteDeps, Routes } from '../api.ts';
 import { callerOf } from '../authenticate.ts';
 import { notFound } from '../problem.ts';
+import { withoutUndefined } from '../serialize.ts';
 import { ndjson } from '../streams.ts';
 
 const config = { access: 'caller' } as const;
@@ -66,7 +67,7 @@ export const sessionRoutes: Routes = (app, deps) => {
       if (items === undefined) throw notFound('recording');
       const bytes = await streams.open(
         caller,
-        ndjson(items, (item) => replayItem.parse(item)),
+        ndjson(items, (item) => replayItem.parse(withoutUndefined(item))),
       );
       return reply.type('application/x-ndjson').send(bytes as never);
     },

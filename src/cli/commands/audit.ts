@@ -7,6 +7,7 @@ import { type Commands, contextOf, count, durationOption, examples, given, pause
 import { clientFor, collect, printJson } from '../context.ts';
 import { exitCodes, Failure } from '../exit.ts';
 import { table } from '../table.ts';
+import { verdict } from '../verdict.ts';
 import { safeJson, visibleLine } from '../visible.ts';
 
 interface Filter {
@@ -153,13 +154,27 @@ export const auditCommands: Commands = (program, terminal) => {
       ),
     )
     .action(async (path: string, { vkey, json }: { vkey?: string; json?: boolean }) => {
+      const key = vkey ?? (await keyInLog(path));
       const { verifyLog } = await import('../../audit/verify.ts');
-      const verdict = await verifyLog(path, given({ vkey }));
-      if (json === true) await printJson(terminal, verdict);
-      else await terminal.out(verdictText(verdict, vkey !== undefined));
-      if (!verdict.ok) throw new Failure(exitCodes.no, 'the log does not verify');
+      const report = await verifyLog(path, { vkey: key });
+      if (json === true) await printJson(terminal, report);
+      else await terminal.out(verdict(report, vkey === undefined));
+      if (!report.ok) throw new Failure(exitCodes.no, 'the log does not verify');
     });
 };
+
+/** The key that a log or an export brings along. Good against accidents, not against whoever replaced both. */
+async function keyInLog(path: string): Promise<string> {
+  const { openSource } = await import('../../audit/source.ts');
+  const source = openSource(path);
+  try {
+    const key = source.read('log.vkey')?.toString('utf8').trim();
+    if (key === undefined) throw new Failure(exitCodes.usage, 'the log brings no key along; give the one you kept: --vkey KEY');
+    return key;
+  } finally {
+    source.close();
+  }
+}
 
 /** Events in the order of the log: the last `lines`, then what comes. */
 async function* arriving(client: Client, filter: Filter, lines: number, intervalMs: number): AsyncIterable<AuditItem> {

@@ -59,19 +59,24 @@ function countryStart(bytes: Bytes, area: number, lo: number): number {
   return (before === hyphen || before === dot) && at - 2 >= lo && is(bytes[at - 2]!, Digit) ? -1 : at;
 }
 
-/** An international number (ITU-T E.164) at its plus sign: 8 to 15 digits with single separators. */
+/** An international number (ITU-T E.164) at its plus sign: 8 to 15 digits, with single blanks or hyphens between. */
 export function internationalAt(bytes: Bytes, at: number, lo: number, hi: number): Span | undefined {
   if (at < lo || at + 9 > hi || bytes[at] !== plus || bytes[at + 1] === 0x30 || !is(bytes[at + 1]!, Digit))
     return undefined;
   if (at > lo && is(bytes[at - 1]!, Alphanumeric)) return undefined;
   let end = at + 1;
   let digits = 0;
+  let whole = -1; // the end of the last group that left enough digits: another number may follow
   for (let i = at + 1; i < hi; i++) {
     if (is(bytes[i]!, Digit)) {
       digits += 1;
-      if (digits > 15) return undefined;
+      if (digits > 15) return whole < 0 ? undefined : { start: at, end: whole };
       end = i + 1;
-    } else if (i !== end || (bytes[i] !== hyphen && bytes[i] !== dot && bytes[i] !== space)) break;
+    } else if (i !== end || (bytes[i] !== hyphen && bytes[i] !== space)) {
+      break;
+    } else if (digits >= 8) {
+      whole = end;
+    }
   }
   return digits >= 8 ? { start: at, end } : undefined;
 }

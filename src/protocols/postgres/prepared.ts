@@ -8,6 +8,8 @@ export interface Statement {
   readonly text: string;
   readonly parameterTypes: readonly number[];
   readonly understood: Understood;
+  /** What its meaning depends on beside its text; part of an approval. */
+  readonly scope: string | undefined;
   /** From Describe, with all formats text. */
   fields: readonly Field[] | undefined;
 }

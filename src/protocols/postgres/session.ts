@@ -30,7 +30,7 @@ import { refusalReport } from './refusals.ts';
 import { Replies } from './replies.ts';
 import { StatementExchange, type StatementRoute } from './statement-exchange.ts';
 import type { TargetState } from './target-state.ts';
-import { type Understood, unread } from './understand.ts';
+import { resolveExecute, type Understood, unread } from './understand.ts';
 import type { Run, Unit } from './units.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -67,7 +67,10 @@ export class PostgresSession {
   readonly #statements = new Names<Statement>();
   readonly #portals = new Names<Portal>();
   /** SQL-level PREPARE: name → what it runs. */
-  readonly #sqlPrepared = new Map<string, Understood>();
+  readonly #sqlPrepared = new Map<string, { readonly understood: Understood; readonly text: string }>();
+  /** Relations that this session made. */
+  readonly #created = new Set<string>();
+  #changedSchema = false;
   #prelude: Prelude = emptyPrelude();
   /** Counts Syncs: a pipeline is a period. */
   #period = 0;
@@ -80,8 +83,6 @@ export class PostgresSession {
   #refusing = false;
   #stalled: Promise<void> | undefined;
   #chunks: Buffer[] = [];
-  /** A schema change near classified data that only this transaction sees. */
-  #schemaInDoubt = false;
   #corked = false;
   readonly #end: (reason: Error) => void;
 
@@ -143,6 +144,12 @@ export class PostgresSession {
 
   #decode(): boolean {
     while (this.#stalled === undefined && !this.#full()) {
+      const stale = this.#target.freshen();
+      if (stale !== undefined) {
+        // The target's schema is being read again; nothing is decided on what may be out of date.
+        this.#stall(stale);
+        break;
+      }
       const found = this.#reader.next();
       if (found === Found.Nothing) {
         const chunk = this.#chunks.shift();
@@ -238,12 +245,14 @@ export class PostgresSession {
     const period = ++this.#period;
     // A simple query ends whatever pipeline was open; what it collected goes first.
     if (this.#prelude.bytes.length > 0) this.#boundary(false, undefined);
-    const understood = this.#understand(text);
-    if (understood instanceof Refusal) {
-      this.#refuseUnread(text, understood, true);
+    const meaning = this.#understand(text);
+    if (meaning instanceof Refusal) {
+      this.#refuseUnread(text, meaning, true);
       return;
     }
-    this.#run(understood, text, undefined, undefined, {
+    const { understood, scope } = meaning;
+    if (this.#doubts(understood, () => this.#query(buffer, start, end))) return;
+    this.#run(understood, text, undefined, scope, {
       simple: true,
       prepareOnly: false,
       period,
@@ -257,19 +266,25 @@ export class PostgresSession {
 
   #parse(buffer: Buffer, start: number, end: number): void {
     const { statement: name, text, parameterTypes } = parseParse(buffer, start, end);
-    const understood = this.#understand(text);
-    if (understood instanceof Refusal) {
+    const meaning = this.#understand(text);
+    if (meaning instanceof Refusal) {
       this.#boundary(false, undefined);
-      this.#refuseUnread(text, understood, false);
+      this.#refuseUnread(text, meaning, false);
       return;
     }
+    const { understood, scope } = meaning;
+    if (this.#doubts(understood, () => this.#parse(buffer, start, end))) return;
     // A pipeline may parse several statements before it executes any: each is decided on.
     if (this.#prelude.parsed !== undefined) this.#boundary(false, undefined);
-    const statement: Statement = { kind: 'statement', name, text, parameterTypes, understood, fields: undefined };
+    const statement: Statement = { kind: 'statement', name, text, parameterTypes, understood, scope, fields: undefined };
     this.#limitNames();
     this.#statements.propose(name, statement, this.#period);
     this.#prelude.parsed = statement;
-    this.#collect(buffer.subarray(start, end), { kind: 'parse', confirm: () => this.#statements.confirm(name, statement) });
+    this.#collect(buffer.subarray(start, end), { kind: 'parse', confirm: () => {
+        this.#statements.confirm(name, statement);
+        this.#sqlPrepared.delete(name); // One name, one statement: the server would have refused a second one.
+      },
+    });
   }
 
   #bind(buffer: Buffer, start: number, end: number): void {
@@ -458,30 +473,26 @@ export class PostgresSession {
 
   // ---- the line
 
-  #understand(text: string): Understood | Refusal {
+  #understand(text: string): { readonly understood: Understood; readonly scope?: string } | Refusal {
     try {
-      const understood = this.#target.understand(text);
-      if (this.#schemaInDoubt && understood.classified.resources.length > 0) {
-        return new Refusal('MASK_IMPOSSIBLE', 'this transaction has changed a table with classified columns', { advice: 'commit first' });
-      }
-      return this.#target.withPrepared(understood, this.#sqlPrepared);
+      return resolveExecute(this.#target.understand(text), (name) => this.#sqlPrepared.get(name) ?? this.#statements.get(name));
     } catch (error) {
       if (error instanceof Refusal) return error;
       throw error;
     }
   }
 
-  #run(understood: Understood, text: string, parameters: readonly (string | null)[] | undefined, scope: string | undefined, way: Way): void {
-    const stale = this.#target.freshen(understood);
-    if (stale !== undefined) {
-      // The target's schema is being read again; nothing is decided on what may be out of date.
-      this.#stall(stale.then(() => this.#decide(understood, text, parameters, scope, way)));
-      return;
-    }
-    this.#decide(understood, text, parameters, scope, way);
+  /** What cannot be followed may be about a schema that has just changed: look again before saying no. True when `again` runs later. */
+  #doubts(understood: Understood, again: () => void): boolean {
+    if (!understood.doubtful || !this.#target.mayBeOld) return false;
+    this.#target.stale();
+    const fresh = this.#target.freshen();
+    if (fresh === undefined) return false;
+    this.#stall(fresh.then(again));
+    return true;
   }
 
-  #decide(understood: Understood, text: string, parameters: readonly (string | null)[] | undefined, scope: string | undefined, way: Way): void {
+  #run(understood: Understood, text: string, parameters: readonly (string | null)[] | undefined, scope: string | undefined, way: Way): void {
     const place = this.#outbox.reserve();
     const { classified } = understood;
     const command = {
@@ -499,7 +510,7 @@ export class PostgresSession {
       needsPlan: understood.touches,
       touches: understood.touches,
       ...(way.refusal === undefined ? {} : { refusal: way.refusal }),
-      maskable: (obligations) => understood.maskable(obligations),
+      maskable: (obligations) => understood.maskable(obligations, this.#created),
       send: (permit, run) => place.fill(() => way.write(permit, run)),
       refuse: (refusal, permit) => place.fill(() => this.#refuse(refusal, permit, way)),
       toClient: (bytes) => {
@@ -507,7 +518,7 @@ export class PostgresSession {
         this.#client.flushSoon();
       },
       withhold: (run, refusal) => this.#withhold(run, refusal),
-      done: (run) => this.#done(understood, run),
+      done: (run) => this.#done(understood, text, run),
     };
     const held = this.#line.run(new StatementExchange(route));
     if (held !== undefined) this.#stall(held);
@@ -515,7 +526,7 @@ export class PostgresSession {
 
   /** A refusal that no decision was needed for: what was sent is not a command the gateway understands. Recorded like any other. */
   #refuseUnread(text: string, refusal: Refusal, simple: boolean): void {
-    this.#decide(unread, text, undefined, undefined, {
+    this.#run(unread, text, undefined, undefined, {
       refusal,
       simple,
       prepareOnly: false,
@@ -608,7 +619,11 @@ export class PostgresSession {
   #ready(status: TransactionStatus): void {
     this.#status = status;
     if (this.#replies.units.size === 0) this.#sinceSync = 0;
-    if (status === 'I') this.#schemaInDoubt = false;
+    if (status === 'I' && this.#changedSchema) {
+      // What a transaction changed shows when it ends.
+      this.#changedSchema = false;
+      this.#target.stale();
+    }
     if (!this.#full() && this.#chunks.length > 0 && this.#stalled === undefined) this.#resume();
     else if (this.#stalled === undefined) this.onReadable();
   }
@@ -618,12 +633,17 @@ export class PostgresSession {
     this.#portals.fail(period);
   }
 
-  #done(understood: Understood, run: Run): void {
+  #done(understood: Understood, text: string, run: Run): void {
     if (understood.changesSchema) {
+      this.#changedSchema = true;
       this.#target.stale();
-      if (understood.touches && run.status === 'ok') this.#schemaInDoubt = true;
     }
-    if (run.status === 'ok') for (const name of understood.prepares) this.#sqlPrepared.set(name, understood);
+    if (run.status !== 'ok') return;
+    for (const name of understood.creates) this.#created.add(name);
+    for (const name of understood.prepares) {
+      this.#sqlPrepared.set(name, { understood, text });
+      this.#statements.forget(name);
+    }
   }
 }
 
@@ -644,7 +664,7 @@ function emptyPrelude(): Prelude {
 
 /** Two executions are the same command only if the values mean the same: types and result formats are part of an approval. */
 function scopeOf(statement: Statement, portal: Portal): string {
-  return `types=${statement.parameterTypes.join(',')};results=${portal.resultFormats.join(',')}`;
+  return `types=${statement.parameterTypes.join(',')};results=${portal.resultFormats.join(',')};${statement.scope ?? ''}`;
 }
 
 function cancel(run: Run): void {

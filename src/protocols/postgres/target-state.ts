@@ -2,15 +2,19 @@ import type { Gateway, Inspection } from '../../gateway/protocol.ts';
 import type { Classified } from '../../model/command.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { Target } from '../../model/target.ts';
-import { combine, describeStatement, type StatementInfo } from '../../sql/classify.ts';
-import { loadParser, parse } from '../../sql/parse.ts';
-import { type ColumnOrigins, originsOf, type TargetCatalog } from './catalog.ts';
+import { createAnalyser } from '../../sql/analyse.ts';
+import { loadParser } from '../../sql/parse.ts';
+import { originsOf, type TargetCatalog } from './catalog.ts';
 import { CatalogCache } from './catalog-cache.ts';
+import type { Origins } from './plan.ts';
 import type { PostgresSettings } from './settings.ts';
-import type { Understood } from './understand.ts';
+import { Understanding, type Understood } from './understand.ts';
 
-/** How old what is known of the schema may be before the server is asked again, ms. */
-const maxCatalogAgeMs = 30_000;
+/** What is known of the schema is asked for again after this long, ms, and not used any more after twice as long. */
+const refreshAfterMs = 15_000;
+const maxAgeMs = 30_000;
+/** A refusal for something unknown asks the server first whether the schema changed, if it was not asked within this, ms. */
+const doubtAfterMs = 1000;
 
 /** One state per target, made when it is first needed. */
 export class TargetStates {
@@ -25,17 +29,25 @@ export class TargetStates {
   }
 }
 
+/** What the gateway makes of one version of a target's schema. */
+interface View {
+  readonly catalog: TargetCatalog;
+  readonly understanding: Understanding;
+  readonly origins: Origins | undefined;
+}
+
 /** What is known of a target, shared by its sessions: its schema, and what statements mean there. */
 export class TargetState {
-  readonly #target: Target<PostgresSettings>;
-  readonly #catalog: CatalogCache;
-  readonly #classifies: boolean;
-  readonly #understood = new Map<string, Understood>();
+  readonly #catalogs: CatalogCache;
+  readonly #commandBytes: number;
+  readonly #warn: (message: string) => void;
+  #view: View | undefined;
+  #refreshing = false;
 
   constructor(target: Target<PostgresSettings>, gateway: Gateway) {
-    this.#target = target;
-    this.#classifies = Object.keys(target.settings.classify).length > 0;
-    this.#catalog = new CatalogCache({
+    this.#commandBytes = gateway.limits.commandBytes;
+    this.#warn = (reason) => gateway.log('warn', 'postgres: the target’s schema could not be read', { target: target.name, reason });
+    this.#catalogs = new CatalogCache({
       target,
       now: Date.now,
       timeoutMs: gateway.limits.loginMs,
@@ -46,53 +58,43 @@ export class TargetState {
     });
   }
 
+  /** Resolves when statements can be understood. Rejects with Refusal UPSTREAM_UNAVAILABLE. */
   async ready(): Promise<void> {
     await loadParser();
-    if (this.#classifies) await this.#catalog.get(maxCatalogAgeMs);
+    this.#take(await this.#catalogs.get(maxAgeMs));
   }
 
-  get origins(): ColumnOrigins | undefined {
+  /** Undefined while what is known of the schema may be used; otherwise wait: it is being read again. */
+  freshen(): Promise<void> | undefined {
+    const current = this.#catalogs.current(maxAgeMs);
+    if (current === undefined) return this.ready();
+    if (current !== this.#view?.catalog) this.#take(current);
+    if (this.#catalogs.age > refreshAfterMs) this.#refreshBehind();
     return undefined;
+  }
+
+  /** Something may have changed the schema. */
+  stale(): void {
+    this.#catalogs.stale();
+  }
+
+  /** What is known of the schema is more than a moment old. */
+  get mayBeOld(): boolean {
+    return this.#catalogs.age > doubtAfterMs;
   }
 
   understand(text: string): Understood {
-    let known = this.#understood.get(text);
-    if (known === undefined) {
-      const infos = parse(text).map((statement) => describeStatement(statement));
-      known = understood(infos);
-      if (this.#understood.size > 10_000) this.#understood.clear();
-      this.#understood.set(text, known);
-    }
-    return known;
+    return this.#current.understanding.of(text);
   }
 
-  withPrepared(understood: Understood, _prepared: ReadonlyMap<string, Understood>): Understood {
-    return understood;
-  }
-
+  /** The fast-path interface: functions by OID, with nothing to read their purpose from. */
   functionCall(oid: number): Understood {
-    return {
-      classified: {
-        verb: 'FUNCTION CALL',
-        actions: ['execute'],
-        resources: [{ type: 'Function', id: `oid:${oid}`, access: 'execute' }],
-        facts: { statements: 1, hasWhere: false, functions: [`oid:${oid}`], verbs: ['FUNCTION CALL'] },
-      },
-      copyIn: false,
-      changesSchema: false,
-      touches: false,
-      prepares: [],
-      executes: [],
-      maskable: () => undefined,
-    };
+    return this.#current.understanding.functionCall(oid);
   }
 
-  freshen(_understood: Understood): Promise<void> | undefined {
-    return undefined;
-  }
-
-  stale(): void {
-    this.#catalog.stale();
+  /** Undefined where nothing at the target is classified. */
+  get origins(): Origins | undefined {
+    return this.#current.origins;
   }
 
   async classify(text: string): Promise<Classified> {
@@ -102,26 +104,38 @@ export class TargetState {
 
   async inspect(): Promise<Inspection> {
     try {
-      const { role, warnings } = await this.#catalog.get(maxCatalogAgeMs);
+      const { role, warnings } = await this.#catalogs.get(maxAgeMs);
       return { reachable: true, mode: role.mode, warnings };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return { reachable: false, mode: 'unknown', warnings: [error.message] };
     }
   }
-}
 
-function understood(infos: readonly StatementInfo[]): Understood {
-  return {
-    classified: combine(infos),
-    copyIn: infos.some(({ kind }) => kind === 'copyIn'),
-    changesSchema: infos.some(({ changesCatalog }) => changesCatalog),
-    touches: false,
-    prepares: infos.filter(({ kind, name }) => kind === 'prepare' && name !== undefined).map(({ name }) => name!),
-    executes: infos.filter(({ kind, name }) => kind === 'execute' && name !== undefined).map(({ name }) => name!),
-    maskable: () => undefined,
-  };
-}
+  get #current(): View {
+    if (this.#view === undefined) throw new Refusal('UPSTREAM_UNAVAILABLE', 'the target’s schema is not known yet');
+    return this.#view;
+  }
 
-export type { TargetCatalog };
-export { originsOf };
+  #take(catalog: TargetCatalog): void {
+    if (this.#view?.catalog === catalog) return;
+    const analyser = createAnalyser({ catalog, maxStatementBytes: this.#commandBytes });
+    this.#view = {
+      catalog,
+      understanding: new Understanding(analyser, catalog),
+      origins: catalog.classifications.size === 0 ? undefined : originsOf(catalog),
+    };
+  }
+
+  /** While the server is asked, what is known still serves; only when it gets too old do sessions wait. */
+  #refreshBehind(): void {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    this.#catalogs
+      .refresh()
+      .catch((error: unknown) => this.#warn(error instanceof Error ? error.message : String(error)))
+      .finally(() => {
+        this.#refreshing = false;
+      });
+  }
+}

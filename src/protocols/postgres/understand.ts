@@ -1,6 +1,9 @@
 import type { Classified } from '../../model/command.ts';
 import type { Obligations } from '../../model/decision.ts';
-import type { Refusal } from '../../model/errors.ts';
+import { Refusal } from '../../model/errors.ts';
+import type { Analyser, Analysis } from '../../sql/analyse.ts';
+import type { Catalog } from '../../sql/catalog.ts';
+import { type Hidden, hide } from '../../sql/hidden.ts';
 
 /** What the session must know of a statement text. Shared between equal shapes: never mutate. */
 export interface Understood {
@@ -9,12 +12,17 @@ export interface Understood {
   readonly copyIn: boolean;
   /** Changes the schema, so that what is known of it is stale afterwards. */
   readonly changesSchema: boolean;
+  /** Relations that it makes, which the catalog does not know yet. */
+  readonly creates: readonly string[];
   /** Names classified or derived relations, for some caller: its rows need a description, its errors may quote values. */
   readonly touches: boolean;
+  /** It would be refused to somebody who may see nothing classified; perhaps only because the schema is not what it was. */
+  readonly doubtful: boolean;
   /** SQL-level PREPARE and EXECUTE: names that this text defines or runs. */
   readonly prepares: readonly string[];
   readonly executes: readonly string[];
-  maskable(obligations: Obligations): Refusal | undefined;
+  /** Whether the reply can be masked as decided; `created`: relations this session made that the catalog does not know. */
+  maskable(obligations: Obligations, created: ReadonlySet<string>): Refusal | undefined;
 }
 
 /** Stands for a text that was not understood, which is refused before anybody decides on it. */
@@ -27,8 +35,117 @@ export const unread: Understood = {
   },
   copyIn: false,
   changesSchema: false,
+  creates: [],
   touches: false,
+  doubtful: false,
   prepares: [],
   executes: [],
   maskable: () => undefined,
 };
+
+const none: ReadonlySet<string> = new Set();
+
+/** Statement texts of one version of a target's schema. */
+export class Understanding {
+  readonly #analyser: Analyser;
+  readonly #catalog: Catalog;
+  readonly #everything: Hidden;
+  readonly #understood = new WeakMap<Analysis, Understood>();
+  /** Decisions are cached and share their obligations, so what they hide is worked out once. */
+  readonly #hidden = new WeakMap<Obligations, Hidden>();
+
+  constructor(analyser: Analyser, catalog: Catalog) {
+    this.#analyser = analyser;
+    this.#catalog = catalog;
+    this.#everything = hide(catalog.classifications);
+  }
+
+  /** Throws Refusal UNPARSABLE, UNSUPPORTED or LIMIT_EXCEEDED. */
+  of(text: string): Understood {
+    const analysis = this.#analyser.analyse(text);
+    let understood = this.#understood.get(analysis);
+    if (understood === undefined) {
+      understood = this.#make(analysis);
+      this.#understood.set(analysis, understood);
+    }
+    return understood;
+  }
+
+  functionCall(oid: number): Understood {
+    return {
+      ...unread,
+      classified: {
+        verb: 'FUNCTION CALL',
+        actions: ['execute'],
+        resources: [{ type: 'Function', id: `oid:${oid}`, access: 'execute' }],
+        facts: { statements: 1, hasWhere: false, functions: [`oid:${oid}`], verbs: ['FUNCTION CALL'] },
+      },
+      maskable: (obligations) => {
+        if (this.#hiddenBy(obligations).classifications.size === 0) return undefined;
+        return new Refusal('MASK_IMPOSSIBLE', 'a function called by its OID may return anything, and this target has classified columns', {
+          advice: 'call the function in a SELECT',
+        });
+      },
+    };
+  }
+
+  #make(analysis: Analysis): Understood {
+    const { statements, classified, changesCatalog } = analysis;
+    const named = (kind: string) => statements.flatMap((info) => (info.kind === kind && info.name !== undefined ? [info.name] : []));
+    const exposure = analysis.exposure(this.#catalog, this.#everything, { preparedChecked: true });
+    const indirect = statements.some(({ kind }) => kind === 'fetch' || kind === 'execute');
+    return {
+      classified,
+      copyIn: statements.some(({ kind }) => kind === 'copyIn'),
+      changesSchema: changesCatalog,
+      creates: statements.flatMap((info) => (info.verb.startsWith('CREATE ') || info.verb === 'SELECT INTO' ? madeBy(info.resources) : [])),
+      touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
+      doubtful: !exposure.safe,
+      prepares: named('prepare'),
+      executes: named('execute'),
+      maskable: (obligations, created) => this.#maskable(analysis, obligations, created),
+    };
+  }
+
+  #maskable(analysis: Analysis, obligations: Obligations, created: ReadonlySet<string>): Refusal | undefined {
+    const hidden = this.#hiddenBy(obligations);
+    if (hidden.classifications.size === 0) return undefined;
+    // A name that the catalog knows means what the catalog says, whatever this session has made beside it.
+    const unknown = created.size === 0 ? none : new Set([...created].filter((name) => this.#catalog.named(name).length === 0));
+    const exposure = analysis.exposure(this.#catalog, hidden, { preparedChecked: true, created: unknown });
+    return exposure.safe ? undefined : new Refusal('MASK_IMPOSSIBLE', exposure.reason, { advice: exposure.advice });
+  }
+
+  #hiddenBy(obligations: Obligations): Hidden {
+    let hidden = this.#hidden.get(obligations);
+    if (hidden === undefined) {
+      const names = [...this.#catalog.classifications].filter((name) => (obligations.masks[name] ?? 'redact') !== 'reveal');
+      hidden = hide(names);
+      this.#hidden.set(obligations, hidden);
+    }
+    return hidden;
+  }
+}
+
+function madeBy(resources: Classified['resources']): readonly string[] {
+  return resources.flatMap(({ type, access, id }) => (type === 'Table' && access === 'write' ? [id.slice(id.lastIndexOf('.') + 1)] : []));
+}
+
+/**
+ * `EXECUTE name` is what was prepared under that name. Refuses names that the gateway has not seen prepared, and texts that do
+ * more than the one EXECUTE: what the name stands for could change in between.
+ */
+export function resolveExecute(
+  understood: Understood,
+  prepared: (name: string) => { readonly understood: Understood; readonly text: string } | undefined,
+): { readonly understood: Understood; readonly scope?: string } {
+  const [name, ...more] = understood.executes;
+  if (name === undefined) return { understood };
+  const found = prepared(name);
+  if (found === undefined || more.length > 0 || understood.classified.facts.statements > 1) {
+    throw new Refusal('UNSUPPORTED', `EXECUTE ${name}: the gateway can follow one EXECUTE at a time, of a statement that it saw being prepared`, {
+      advice: 'send EXECUTE alone, after PREPARE has succeeded; or run the statement itself',
+    });
+  }
+  return { understood: { ...found.understood, prepares: [], executes: [name] }, scope: `prepared:${found.text}` };
+}
