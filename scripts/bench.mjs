@@ -7,8 +7,14 @@ import { childEnvironment, pinnedNode, root, setUp } from './setup.mjs';
 setUp();
 const missing = ensure(['pgbench', 'pgbouncer']);
 if (missing.length > 0) {
-  process.stderr.write(`sallyport: the benchmark needs ${missing.join(' and ')}: apt-get install ${missing.map((command) => packages[command]).join(' ')}\n`);
+  process.stderr.write(
+    `sallyport: the benchmark needs ${missing.join(' and ')}: apt-get install ${missing.map((command) => packages[command]).join(' ')}\n`,
+  );
   process.exit(1);
 }
-const done = spawnSync(pinnedNode(), [join(root, 'bench/run.ts'), ...process.argv.slice(2)], { cwd: root, env: childEnvironment(), stdio: 'inherit' });
+const done = spawnSync(pinnedNode(), [join(root, 'bench/run.ts'), ...process.argv.slice(2)], {
+  cwd: root,
+  env: childEnvironment(),
+  stdio: 'inherit',
+});
 process.exit(done.status ?? 1);

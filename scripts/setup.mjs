@@ -23,7 +23,8 @@ export function setUp() {
   });
   if (npm.error) fail(`npm could not be started: ${npm.error.message}`);
   if (npm.status !== 0) fail(`npm ci failed with status ${npm.status}; its message is above.`);
-  if (!existsSync(pinnedNode())) fail('the pinned Node was not installed: npm skipped the install script of the package "node".');
+  if (!existsSync(pinnedNode()))
+    fail('the pinned Node was not installed: npm skipped the install script of the package "node".');
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, lock);
 }

@@ -52,7 +52,12 @@ export async function start(configFile: string, log: Log = createLogger()): Prom
   }
 }
 
-async function compose(config: Config, protocols: readonly Protocol[], log: Log, stopping: (() => Promise<void> | void)[]): Promise<Running> {
+async function compose(
+  config: Config,
+  protocols: readonly Protocol[],
+  log: Log,
+  stopping: (() => Promise<void> | void)[],
+): Promise<Running> {
   const now = Date.now;
   const { data } = config;
   mkdirSync(data, { recursive: true, mode: 0o700 });
@@ -85,7 +90,13 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
     classificationsOf,
     log,
     onActivated: async ({ version, previous, files, rules }) => {
-      await audit.record({ type: 'policy.activated', version, ...(previous === undefined ? {} : { previous }), files, rules });
+      await audit.record({
+        type: 'policy.activated',
+        version,
+        ...(previous === undefined ? {} : { previous }),
+        files,
+        rules,
+      });
     },
     onRejected: async ({ version, problems }) => {
       log('error', 'new policies were rejected; the old ones stay in force', { problems: problems.join('\n') });
@@ -140,21 +151,32 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
     recordings: recorder,
     targets: config.targets,
     live,
-    masksOf: (target) => ((target.settings as { detectors?: boolean }).detectors === false ? masks.plain : masks.detecting),
+    masksOf: (target) =>
+      (target.settings as { detectors?: boolean }).detectors === false ? masks.plain : masks.detecting,
     limits: config.limits,
     now,
     log,
   });
-  const tls = await loadServerTls(
-    config.tls === 'development' ? { names: [] } : { ...config.tls, names: [] },
-    data,
-    { baseDir: dirname(config.file), warn },
-  );
+  const tls = await loadServerTls(config.tls === 'development' ? { names: [] } : { ...config.tls, names: [] }, data, {
+    baseDir: dirname(config.file),
+    warn,
+  });
   stopping.push(() => tls.close());
 
   const reader = openAuditReader(audit);
   stopping.push(() => reader.close());
-  const admin = createAdmin({ audit, reader, recorder, approvals, policy, tickets: identity.tickets, protocols, gateway, live, targets: config.targets });
+  const admin = createAdmin({
+    audit,
+    reader,
+    recorder,
+    approvals,
+    policy,
+    tickets: identity.tickets,
+    protocols,
+    gateway,
+    live,
+    targets: config.targets,
+  });
   const api = createApi({
     admin,
     identity: identity.identity,
@@ -177,20 +199,37 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
   for (const protocol of protocols) {
     const address = config.listen.protocols.get(protocol.name);
     if (address === undefined) continue;
-    const options = { ...address, tls: () => tls.context, plaintext: config.plaintext.loopback, maxConnections: config.limits.connections };
+    const options = {
+      ...address,
+      tls: () => tls.context,
+      plaintext: config.plaintext.loopback,
+      maxConnections: config.limits.connections,
+    };
     const listener = await listen(protocol, gateway, options);
     listeners.push(listener);
     addresses[protocol.name] = listener.address;
   }
   await api.listen({ host: config.listen.api.host, port: config.listen.api.port });
   const bound = api.server.address();
-  addresses.api = { host: config.listen.api.host, port: bound !== null && typeof bound === 'object' ? bound.port : config.listen.api.port };
+  addresses.api = {
+    host: config.listen.api.host,
+    port: bound !== null && typeof bound === 'object' ? bound.port : config.listen.api.port,
+  };
   for (const target of config.targets.values()) void inspect(target, protocols, gateway, log);
 
-  await audit.record({ type: 'gateway.started', node: process.version, policy: policy.version, targets: [...config.targets.keys()], addresses });
+  await audit.record({
+    type: 'gateway.started',
+    node: process.version,
+    policy: policy.version,
+    targets: [...config.targets.keys()],
+    addresses,
+  });
   const stop = once(async () => {
     for (const step of stopping.slice().reverse()) {
-      if (step === closeAudit) await audit.record({ type: 'gateway.stopped' }).catch((error: unknown) => log('error', 'the end was not recorded', { error: String(error) }));
+      if (step === closeAudit)
+        await audit
+          .record({ type: 'gateway.stopped' })
+          .catch((error: unknown) => log('error', 'the end was not recorded', { error: String(error) }));
       await step();
     }
   });
@@ -199,13 +238,20 @@ async function compose(config: Config, protocols: readonly Protocol[], log: Log,
   return { config, addresses, caFile: tls.caFile, stop, failed: failed.promise };
 }
 
-async function inspect(target: Target, protocols: readonly Protocol[], gateway: Parameters<Protocol['inspect']>[1], log: Log): Promise<void> {
+async function inspect(
+  target: Target,
+  protocols: readonly Protocol[],
+  gateway: Parameters<Protocol['inspect']>[1],
+  log: Log,
+): Promise<void> {
   const protocol = protocols.find(({ name }) => name === target.protocol);
   try {
     const found = await protocol?.inspect(target, gateway);
     for (const warning of found?.warnings ?? []) log('warn', `target ${target.name}: ${warning}`);
   } catch (error) {
-    log('warn', `target ${target.name} could not be inspected`, { error: error instanceof Error ? error.message : String(error) });
+    log('warn', `target ${target.name} could not be inspected`, {
+      error: error instanceof Error ? error.message : String(error),
+    });
   }
 }
 
@@ -225,7 +271,9 @@ function issuersOf(config: Config): Parameters<typeof createApi>[0]['issuers'] {
   const { login } = config;
   const issuer = config.issuers.find(({ name }) => name === login?.issuer);
   if (login === undefined || issuer === undefined) return [];
-  return [{ name: issuer.name, issuer: issuer.issuer, clientId: login.clientId, scope: login.scope, token: login.token }] as never;
+  return [
+    { name: issuer.name, issuer: issuer.issuer, clientId: login.clientId, scope: login.scope, token: login.token },
+  ] as never;
 }
 
 function once(action: () => Promise<void>): () => Promise<void> {

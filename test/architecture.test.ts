@@ -41,7 +41,9 @@ interface Import {
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.replaceAll('\\', '/'));
-const product = files.filter((file) => !/\.(test|contract|child|samples)\.ts$/.test(file) && !file.includes('/testdata/'));
+const product = files.filter(
+  (file) => !/\.(test|contract|child|samples)\.ts$/.test(file) && !file.includes('/testdata/'),
+);
 
 const imports: readonly Import[] = product.flatMap((from) => {
   const text = readFileSync(join(src, from), 'utf8');
@@ -86,7 +88,10 @@ describe('the rooms', () => {
 
   it('do no I/O where they are pure', () => {
     const pure = new Set(['model', 'mask', 'sql']);
-    const wrong = imports.filter(({ from, name }) => pure.has(room(from)) && /^node:(fs|net|tls|http|https|dns|child_process|worker_threads|sqlite)/.test(name));
+    const wrong = imports.filter(
+      ({ from, name }) =>
+        pure.has(room(from)) && /^node:(fs|net|tls|http|https|dns|child_process|worker_threads|sqlite)/.test(name),
+    );
     expect(wrong.map(({ from, name }) => `${from} imports ${name}`)).toEqual([]);
   });
 });
@@ -101,7 +106,9 @@ describe('the permit', () => {
 
 describe('the core', () => {
   it('knows no protocol by name', () => {
-    const core = product.filter((file) => ['gateway', 'approvals', 'audit', 'recording', 'policy', 'identity', 'api'].includes(room(file)));
+    const core = product.filter((file) =>
+      ['gateway', 'approvals', 'audit', 'recording', 'policy', 'identity', 'api'].includes(room(file)),
+    );
     expect(core.length).toBeGreaterThan(40);
     const wrong = core.filter((file) => /protocol\s*===?\s*['"]/.test(readFileSync(join(src, file), 'utf8')));
     expect(wrong).toEqual([]);

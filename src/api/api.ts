@@ -53,6 +53,7 @@ export type Routes = (app: ReturnType<typeof typed>, deps: RouteDeps) => void;
 /** The HTTP API, not listening yet: `await api.listen({ host, port })`. Holds no state but counters. */
 export function createApi(deps: ApiDeps): Api {
   const app = server(deps);
+  app.server.maxConnections = 2000;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializeDeclared);
   refuseUndeclared(app);

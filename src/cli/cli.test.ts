@@ -1,5 +1,15 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +17,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Api, createApi } from '../api/api.ts';
 import { type Fake, populated } from '../api/fake.ts';
+import { openAuditLog } from '../audit/log.ts';
 import { parseConfig } from '../config.ts';
 import { checkPolicies } from '../policy/check.ts';
 import { createProtocols } from '../protocols/index.ts';
@@ -379,6 +390,46 @@ describe('the audit log', () => {
     expect([existsSync(output), existsSync(`${output}.part`)]).toEqual([false, false]);
   });
 
+  it('is verified offline, with the key that was kept or the one in the log, and names the first entry that was changed', async () => {
+    const dir = join(folder, 'log');
+    const log = await openAuditLog({ dir, origin: 'gateway.example/audit' });
+    for (const target of ['shop', 'vault', 'shop']) await log.record({ type: 'session.started', target });
+    await log.close();
+    const key = readFileSync(join(dir, 'log.vkey'), 'utf8').trim();
+
+    const [kept, own, json] = await Promise.all([
+      sallyport(['audit', 'verify', dir, '--vkey', key]),
+      inside(['audit', 'verify', dir]),
+      inside(['audit', 'verify', dir, '--json']),
+    ]);
+    expect([kept.exit, own.exit, json.exit]).toEqual([0, 0, 0]);
+    expect(kept.out).toMatch(/^VERIFIED[\s\S]*gateway\.example\/audit/);
+    expect(kept.out).not.toContain('--vkey');
+    expect(own.out).toContain('Compare with one you kept');
+    expect(JSON.parse(json.out)).toMatchObject({ ok: true });
+
+    const segments = join(dir, 'segments');
+    const segment = join(segments, readdirSync(segments).toSorted()[0] ?? '');
+    const bytes = readFileSync(segment);
+    bytes[bytes.indexOf('vault')]! ^= 1;
+    writeFileSync(segment, bytes);
+    const forged = await sallyport(['audit', 'verify', dir, '--vkey', key]);
+    expect([forged.exit, forged.out]).toEqual([
+      1,
+      expect.stringMatching(/^NOT VERIFIED[^\n]*\nFirst bad entry: \d+, in /),
+    ]);
+
+    const other = await inside([
+      'audit',
+      'verify',
+      dir,
+      '--vkey',
+      key.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')),
+    ]);
+    const absent = await inside(['audit', 'verify', join(folder, 'no-such-log'), '--vkey', key]);
+    expect([other.exit, absent.exit]).toEqual([1, 1]);
+  });
+
   it('is refused to others with 4', async () => {
     expect((await as('agent-token', 'audit', 'query')).exit).toBe(4);
   });
@@ -408,6 +459,20 @@ describe('policies and targets', () => {
     writeFileSync(join(dir, 'policies', 'bad.cedar'), 'permit (principal, action == Action::"fly", resource);\n');
     const bad = await inside(['policy', 'check', join(dir, 'policies')]);
     expect([bad.exit, bad.out]).toEqual([1, expect.stringContaining('bad.cedar:1')]);
+  });
+});
+
+describe('policy test', () => {
+  it('runs the cases of a folder, and exits with 1 where one does not hold', async () => {
+    const pack = resolve(import.meta.dirname, '../../policies/readonly-agents');
+    const good = await inside(['policy', 'test', pack]);
+    expect([good.exit, good.out]).toEqual([0, expect.stringMatching(/^(\d+) of \1 cases hold\.\n$/)]);
+    const dir = join(folder, 'failing');
+    cpSync(pack, dir, { recursive: true });
+    const permissive = 'permit (principal, action, resource);\n';
+    for (const file of readdirSync(dir)) if (file.endsWith('.cedar')) writeFileSync(join(dir, file), permissive);
+    const bad = await inside(['policy', 'test', dir]);
+    expect([bad.exit, bad.out]).toEqual([1, expect.stringMatching(/\.yaml:\d+: /)]);
   });
 });
 

@@ -8,15 +8,36 @@ const mostProblems = 10;
 /** What verification found, for people: the verdict first, then where it goes wrong, then what was looked at. */
 export function verdict(report: VerifyReport, keyFromLog: boolean): string {
   const { ok, firstBad, problems, problemCount } = report;
-  const first = firstBad === undefined ? '' : `First bad entry: ${firstBad.entry}, in ${visibleLine(firstBad.file)} at byte ${firstBad.offset}.\n`;
+  const first =
+    firstBad === undefined
+      ? ''
+      : `First bad entry: ${firstBad.entry}, in ${visibleLine(firstBad.file)} at byte ${firstBad.offset}.\n`;
   const shown = problems.slice(0, mostProblems).map(({ message }) => `  ${visibleLine(message)}\n`);
   const more = problemCount > shown.length ? `  and ${problemCount - shown.length} more\n` : '';
-  return [ok ? 'VERIFIED: the log is what was signed.\n' : 'NOT VERIFIED: this is not the log that was signed.\n', first, ...shown, more, facts(report), ok && keyFromLog ? ownKey : ''].join('');
+  return [
+    ok ? 'VERIFIED: the log is what was signed.\n' : 'NOT VERIFIED: this is not the log that was signed.\n',
+    first,
+    ...shown,
+    more,
+    facts(report),
+    ok && keyFromLog ? ownKey : '',
+  ].join('');
 }
 
-const ownKey = 'The key came from the log itself, so whoever replaced the log could have replaced the key. Compare with one you kept: --vkey KEY.\n';
+const ownKey =
+  'The key came from the log itself, so whoever replaced the log could have replaced the key. Compare with one you kept: --vkey KEY.\n';
 
-function facts({ origin, size, root, entries, events, unsigned, firstTime, lastTime, openIntentCount }: VerifyReport): string {
+function facts({
+  origin,
+  size,
+  root,
+  entries,
+  events,
+  unsigned,
+  firstTime,
+  lastTime,
+  openIntentCount,
+}: VerifyReport): string {
   return details([
     ['origin', origin],
     ['signed', `${size} entries${root === undefined ? '' : `, root ${root}`}`],

@@ -70,10 +70,12 @@ function linkLibraries(native: string): void {
 }
 
 /** Whether a user with no rights of its own can read and run the file at `path`. */
-export function reachableByOthers(path: string): boolean {
-  if ((statSync(path).mode & 0o5) !== 0o5) return false;
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
-    if ((statSync(folder).mode & 0o1) === 0) return false;
-    if (folder === dirname(folder)) return true;
-  }
+function reachableByOthers(path: string): boolean {
+  return (statSync(path).mode & 0o5) === 0o5 && passableByOthers(dirname(path));
+}
+
+/** Whether a user with no rights of its own can get to what is in `folder`, if it knows the name. */
+export function passableByOthers(folder: string): boolean {
+  if ((statSync(folder).mode & 0o1) === 0) return false;
+  return folder === dirname(folder) || passableByOthers(dirname(folder));
 }

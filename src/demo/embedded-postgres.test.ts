@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterEach, expect, it } from 'vitest';
-import { reachableByOthers, serverUser } from './embedded-binaries.ts';
+import { passableByOthers, serverUser } from './embedded-binaries.ts';
 import { type EmbeddedPostgres, placeFor, startEmbeddedPostgres } from './embedded-postgres.ts';
 
 const cleanup: (() => Promise<void> | void)[] = [];
@@ -107,7 +107,7 @@ it('puts its data where the server’s user can reach it', () => {
   const closed = join(open, 'closed');
   mkdirSync(closed, { mode: 0o700 });
   expect(placeFor(join(open, 'data'))).toBe(join(open, 'data'));
-  expect(reachableByOthers(closed)).toBe(false);
+  expect(passableByOthers(closed)).toBe(false);
   const inside = placeFor(join(closed, 'data'));
   if (serverUser() === undefined) expect(inside).toBe(join(closed, 'data'));
   else expect(inside).toMatch(/^\/var\/tmp\/sallyport-[0-9a-f]{16}$/);

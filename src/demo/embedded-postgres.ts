@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -19,7 +20,7 @@ import { promisify } from 'node:util';
 import {
   type EmbeddedBinaries,
   embeddedBinaries,
-  reachableByOthers,
+  passableByOthers,
   type ServerUser,
   serverUser,
 } from './embedded-binaries.ts';
@@ -103,7 +104,7 @@ export function placeFor(wanted: string): string {
   if (serverUser() === undefined) return path;
   let parent = dirname(path);
   while (!existsSync(parent)) parent = dirname(parent);
-  if (reachableByOthers(parent)) return path;
+  if (passableByOthers(parent)) return path;
   return join('/var/tmp', `sallyport-${createHash('sha256').update(path).digest('hex').slice(0, 16)}`);
 }
 

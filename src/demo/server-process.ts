@@ -26,6 +26,7 @@ trap 'kill -QUIT $server' QUIT
 echo $server
 exec 1>&-
 ( cat <&3 >/dev/null
+  trap '' TERM
   kill -QUIT $server
   while kill -0 $server; do sleep 0.1; done
   rm -rf -- "$scratch" ) 2>/dev/null &
@@ -43,12 +44,10 @@ export interface ServerCommand {
 }
 
 export function startServerProcess({ program, args, user, scratch }: ServerCommand): ServerProcess {
-  const options = { ...user, cwd: scratch, stdio: ['pipe', 'pipe', 'pipe'] } as const;
   const guarded = process.platform !== 'win32';
+  const command = guarded ? ['/bin/sh', '-c', guard, 'sh', scratch, program, ...args] : [program, ...args];
   // A group of its own: Ctrl-C on a terminal reaches us alone, and we end things in order.
-  const child = guarded
-    ? spawn('/bin/sh', ['-c', guard, 'sh', scratch, program, ...args], { ...options, detached: true })
-    : spawn(program, args, options);
+  const child = spawn(command[0] ?? program, command.slice(1), { ...user, cwd: scratch, detached: guarded });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-65_536);

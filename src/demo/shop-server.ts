@@ -10,8 +10,17 @@ export interface Shop {
 }
 
 /** A real PostgreSQL server with the shop in it: database `shop`, and the role `shop_app` that the gateway connects as. */
-export async function startShop(dataDir: string, appPassword: string, superPassword: string, tell: (line: string) => void): Promise<Shop> {
-  const server = await startEmbeddedPostgres({ dataDir, password: superPassword, settings: { fsync: 'off', max_connections: '150' } });
+export async function startShop(
+  dataDir: string,
+  appPassword: string,
+  superPassword: string,
+  tell: (line: string) => void,
+): Promise<Shop> {
+  const server = await startEmbeddedPostgres({
+    dataDir,
+    password: superPassword,
+    settings: { fsync: 'off', max_connections: '150' },
+  });
   try {
     const marker = `${dataDir}.filled`;
     const version = createHash('sha256').update(shopSql).digest('hex');

@@ -38,24 +38,41 @@ async function tellStory(world: World, scratch: string, step: Step): Promise<voi
   let session = '';
   let approval = '';
   try {
-    await step('A coding agent in CI connects with an OIDC token as its password; it holds no database credential', async () => {
-      await agent.connect();
-      const list = await cli(world, 'dana', 'sessions', 'list', '--json');
-      const found = itemsOf(list.out).find(({ principal, live }) => principal === 'ci:ci-agent' && live === true);
-      expect(found !== undefined, `the session is not listed: ${list.out}`);
-      session = String(found?.id);
-      return `session ${session}`;
-    });
+    await step(
+      'A coding agent in CI connects with an OIDC token as its password; it holds no database credential',
+      async () => {
+        await agent.connect();
+        const list = await cli(world, 'dana', 'sessions', 'list', '--json');
+        const found = itemsOf(list.out).find(({ principal, live }) => principal === 'ci:ci-agent' && live === true);
+        expect(found !== undefined, `the session is not listed: ${list.out}`);
+        session = String(found?.id);
+        return `session ${session}`;
+      },
+    );
     await step('It selects customers: classified columns come masked, the rest as it is', async () => {
-      const { rows } = await agent.query('select id, name, email, ssn, card as paid_with from customers order by id limit 3');
-      expect(rows.length === 3 && rows[0].id === 1 && rows[0].name === 'Bela Almeida', 'the free columns are not what is in the table');
-      expect(rows.every((row) => !/@example|^\d{3}-\d{2}-\d{4}$/.test(`${row.email} ${row.ssn}`)), `values came through: ${JSON.stringify(rows)}`);
-      expect(rows.every((row) => /^\*+\d{4}$/.test(row.paid_with)), `the card is not shown as its last four digits: ${JSON.stringify(rows)}`);
+      const { rows } = await agent.query(
+        'select id, name, email, ssn, card as paid_with from customers order by id limit 3',
+      );
+      expect(
+        rows.length === 3 && rows[0].id === 1 && rows[0].name === 'Bela Almeida',
+        'the free columns are not what is in the table',
+      );
+      expect(
+        rows.every((row) => !/@example|^\d{3}-\d{2}-\d{4}$/.test(`${row.email} ${row.ssn}`)),
+        `values came through: ${JSON.stringify(rows)}`,
+      );
+      expect(
+        rows.every((row) => /^\*+\d{4}$/.test(row.paid_with)),
+        `the card is not shown as its last four digits: ${JSON.stringify(rows)}`,
+      );
       return rows.map((row) => Object.values(row).join(' · ')).join('\n    ');
     });
     await step('DROP TABLE is refused, by a rule with a name', async () => {
       const error = await failure(agent.query('drop table payments'));
-      expect(error.code === '42501' && `${error.detail}`.includes('agents-no-schema-change'), `not refused as expected: ${error.message}`);
+      expect(
+        error.code === '42501' && `${error.detail}`.includes('agents-no-schema-change'),
+        `not refused as expected: ${error.message}`,
+      );
       return `${error.message}\n    ${error.detail}\n    ${error.hint}`;
     });
     const risky = "delete from orders where id = 7 and status = 'paid'";
@@ -142,7 +159,10 @@ function cli(world: World, person: string, ...args: readonly string[]): Promise<
 /** Verifies without login, server or network: the export and the public key are all it gets. */
 function verify(world: World, path: string): Promise<Done> {
   const vkey = readFileSync(join(world.folder, 'gateway', 'audit', 'log.vkey'), 'utf8').trim();
-  return run(['audit', 'verify', path, '--vkey', vkey], { PATH: process.env.PATH ?? '', SALLYPORT_HOME: join(world.folder, 'nobody') });
+  return run(['audit', 'verify', path, '--vkey', vkey], {
+    PATH: process.env.PATH ?? '',
+    SALLYPORT_HOME: join(world.folder, 'nobody'),
+  });
 }
 
 function run(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Done> {

@@ -6,6 +6,7 @@ import { createLogger } from '../logger.ts';
 import { type Running, start } from '../main.ts';
 import { agents, people } from './cast.ts';
 import { demoConfiguration } from './configuration.ts';
+import { placeFor } from './embedded-postgres.ts';
 import { type DevIdp, loginAsDemoPerson, startDevIdp } from './idp.ts';
 import { choosePort } from './ports.ts';
 import { startShop } from './shop-server.ts';
@@ -33,8 +34,12 @@ export async function startWorld(folder: string, tell: (line: string) => void): 
   try {
     const idp = { dataDir: folder, tokenTtlSeconds };
     const [peopleIdp, ciIdp] = await Promise.all([
-      choosePort('identity provider for people', 9480, tell).then((port) => startDevIdp({ ...idp, port, people, agents: [], dataDir: sub(folder, 'idp-people') })),
-      choosePort('identity provider for CI', 9481, tell).then((port) => startDevIdp({ ...idp, port, people: [], agents, dataDir: sub(folder, 'idp-ci') })),
+      choosePort('identity provider for people', 9480, tell).then((port) =>
+        startDevIdp({ ...idp, port, people, agents: [], dataDir: sub(folder, 'idp-people') }),
+      ),
+      choosePort('identity provider for CI', 9481, tell).then((port) =>
+        startDevIdp({ ...idp, port, people: [], agents, dataDir: sub(folder, 'idp-ci') }),
+      ),
     ]);
     stops.push(peopleIdp.close, ciIdp.close);
     const password = secretFile(join(folder, 'shop.password'));
@@ -44,7 +49,13 @@ export async function startWorld(folder: string, tell: (line: string) => void): 
     const postgres = await choosePort('PostgreSQL', 6432, tell);
     const file = join(folder, 'sallyport.yaml');
     const policies = resolve(fileURLToPath(new URL('../../policies/demo', import.meta.url)));
-    writeFileSync(file, demoConfiguration({ peopleIssuer: peopleIdp.issuer, ciIssuer: ciIdp.issuer, api, postgres, shop: shop.port }, policies));
+    writeFileSync(
+      file,
+      demoConfiguration(
+        { peopleIssuer: peopleIdp.issuer, ciIssuer: ciIdp.issuer, api, postgres, shop: shop.port },
+        policies,
+      ),
+    );
     const gateway = await start(file, createLogger({ pretty: true, level: 'warn' }));
     stops.push(gateway.stop);
     for (const { id } of people) await logIn(peopleIdp, gateway, folder, id);
@@ -59,7 +70,8 @@ export async function startWorld(folder: string, tell: (line: string) => void): 
 
 /** Deletes what earlier runs left. */
 export function resetWorld(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
+  // The database may have had to go elsewhere; a new password would not open the old one.
+  for (const path of [placeFor(join(folder, 'shop')), folder]) rmSync(path, { recursive: true, force: true });
 }
 
 function sub(folder: string, name: string): string {
@@ -76,7 +88,12 @@ async function logIn(idp: DevIdp, gateway: Running, folder: string, person: stri
   const server = `https://${host}:${port}`;
   const profile = {
     current: server,
-    servers: { [server]: { ...(gateway.caFile === undefined ? {} : { ca: gateway.caFile }), login: { token, expiresAt: Date.now() + tokenTtlSeconds * 1000 } } },
+    servers: {
+      [server]: {
+        ...(gateway.caFile === undefined ? {} : { ca: gateway.caFile }),
+        login: { token, expiresAt: Date.now() + tokenTtlSeconds * 1000 },
+      },
+    },
   };
   writeFileSync(join(home, 'profile.json'), `${JSON.stringify(profile, null, 2)}\n`, { mode: 0o600 });
 }

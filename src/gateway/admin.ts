@@ -65,7 +65,16 @@ export interface ApprovalsAdmin {
 
 export interface AuditAdmin {
   /** Filters are conjunctive; oldest first when `after` is a sequence number. */
-  events(query: PageQuery & { type?: EventType; session?: string; principal?: string; target?: string; from?: string; to?: string }): Promise<Page<RecordedEvent>>;
+  events(
+    query: PageQuery & {
+      type?: EventType;
+      session?: string;
+      principal?: string;
+      target?: string;
+      from?: string;
+      to?: string;
+    },
+  ): Promise<Page<RecordedEvent>>;
   /** The latest signed checkpoint (C2SP signed note) and the verification key (vkey) of the log. */
   checkpoint(): Promise<{ readonly note: string; readonly vkey: string }>;
   /** The log as a tar stream (POSIX ustar) in tlog-tiles layout, verifiable offline. Records `audit.exported`. */
@@ -110,7 +119,10 @@ export interface TicketSummary {
 
 export interface TicketsAdmin {
   /** The secret is in the answer and nowhere else, ever: only its hash is stored. `ttlMs` is capped by configuration. */
-  issue(caller: Caller, request: { targets: readonly string[]; ttlMs: number }): Promise<{ readonly ticket: TicketSummary; readonly secret: string }>;
+  issue(
+    caller: Caller,
+    request: { targets: readonly string[]; ttlMs: number },
+  ): Promise<{ readonly ticket: TicketSummary; readonly secret: string }>;
   list(caller: Caller): Promise<readonly TicketSummary[]>;
   /** Own tickets, or any with `configure`. Ends the sessions that use it. False when there is none. */
   revoke(caller: Caller, id: string): Promise<boolean>;

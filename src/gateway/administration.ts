@@ -1,11 +1,18 @@
+import type { Classified } from '../model/command.ts';
 import type { Refusal } from '../model/errors.ts';
-import type { Caller } from '../model/principal.ts';
+import type { Caller, Principal } from '../model/principal.ts';
 import type { Target } from '../model/target.ts';
-import type { Admin, ApprovalsAdmin, AuditAdmin, Explanation, PoliciesAdmin, SessionsAdmin, TicketsAdmin } from './admin.ts';
+import type {
+  Admin,
+  ApprovalsAdmin,
+  AuditAdmin,
+  Explanation,
+  PoliciesAdmin,
+  SessionsAdmin,
+  TicketsAdmin,
+} from './admin.ts';
 import type { LiveSessions } from './live.ts';
 import type { AuditPort } from './ports.ts';
-import type { Classified } from '../model/command.ts';
-import type { Principal } from '../model/principal.ts';
 import type { Gateway, Inspection, Protocol, RecordedFrame } from './protocol.ts';
 
 export interface AdministrationDeps {
@@ -44,13 +51,15 @@ export function createAdmin(deps: AdministrationDeps): Admin {
       async explain({ principal, target: name, text }) {
         const target = targets.get(name);
         const protocol = protocolOf(name);
-        if (target === undefined || protocol === undefined) throw new Error(`there is no target ${JSON.stringify(name)}`);
+        if (target === undefined || protocol === undefined)
+          throw new Error(`there is no target ${JSON.stringify(name)}`);
         return policy.explain({ principal, target, classified: await protocol.classify(target, text, deps.gateway) });
       },
     },
     targets: {
       get: (name) => targets.get(name),
-      list: () => Promise.all([...targets.values()].map((target) => summary(target, protocolOf(target.name), deps.gateway))),
+      list: () =>
+        Promise.all([...targets.values()].map((target) => summary(target, protocolOf(target.name), deps.gateway))),
     },
   };
 }
@@ -74,7 +83,13 @@ function sessionsAdmin(deps: AdministrationDeps): SessionsAdmin {
 }
 
 /** Looking is an event of its own, written before the first frame is shown. */
-async function* replay(id: string, viewer: Caller, skip: number, frames: AsyncIterable<RecordedFrame>, deps: AdministrationDeps) {
+async function* replay(
+  id: string,
+  viewer: Caller,
+  skip: number,
+  frames: AsyncIterable<RecordedFrame>,
+  deps: AdministrationDeps,
+) {
   const session = await deps.reader.sessionGet(id);
   const protocol = deps.protocols.find(({ name }) => name === session?.protocol);
   if (protocol === undefined) return;
@@ -88,10 +103,12 @@ async function* replay(id: string, viewer: Caller, skip: number, frames: AsyncIt
 
 async function summary(target: Target, protocol: Protocol | undefined, gateway: Gateway) {
   const { name, labels } = target;
-  const inspection: Inspection | undefined = await protocol?.inspect(target, gateway).catch((error: Error | Refusal) => ({
-    reachable: false,
-    mode: 'unknown',
-    warnings: [error.message],
-  }));
+  const inspection: Inspection | undefined = await protocol
+    ?.inspect(target, gateway)
+    .catch((error: Error | Refusal) => ({
+      reachable: false,
+      mode: 'unknown',
+      warnings: [error.message],
+    }));
   return { name, protocol: target.protocol, labels, ...(inspection === undefined ? {} : { inspection }) };
 }

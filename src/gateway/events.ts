@@ -13,7 +13,10 @@ export interface EventPrefix {
 
 export function eventPrefix(session: Session): EventPrefix {
   const { id, principal, target } = session;
-  return { session, json: `"session":${JSON.stringify(id)},"principal":${JSON.stringify(principal.id)},"target":${JSON.stringify(target)}` };
+  return {
+    session,
+    json: `"session":${JSON.stringify(id)},"principal":${JSON.stringify(principal.id)},"target":${JSON.stringify(target)}`,
+  };
 }
 
 const decisionJson = new WeakMap<Decision, string>();
@@ -42,7 +45,13 @@ function asked<F>({ command, prepareOnly }: Exchange<F>): string {
   return `${json}${prepareOnly === true ? ',"prepareOnly":true' : ''},"text":${JSON.stringify(text)}${bound}`;
 }
 
-export function intentFields<F>(prefix: EventPrefix, n: number, exchange: Exchange<F>, decision: Decision, approval?: string): string {
+export function intentFields<F>(
+  prefix: EventPrefix,
+  n: number,
+  exchange: Exchange<F>,
+  decision: Decision,
+  approval?: string,
+): string {
   const approved = approval === undefined ? '' : `,"approval":"${approval}"`;
   return `"type":"command.intent",${prefix.json},"exchange":${n},${decided(decision)},${asked(exchange)}${approved}`;
 }
@@ -52,7 +61,12 @@ export function deniedFields<F>(prefix: EventPrefix, n: number, exchange: Exchan
   return `"type":"command.denied",${prefix.json},"exchange":${n},"code":"${refusal.code}","reason":${JSON.stringify(refusal.message)}${rule},${asked(exchange)}`;
 }
 
-export function heldEvent<F>(prefix: EventPrefix, n: number, exchange: Exchange<F>, request: ApprovalRequest): AuditEvent {
+export function heldEvent<F>(
+  prefix: EventPrefix,
+  n: number,
+  exchange: Exchange<F>,
+  request: ApprovalRequest,
+): AuditEvent {
   const { session } = prefix;
   return {
     type: 'command.held',
@@ -70,6 +84,7 @@ export function heldEvent<F>(prefix: EventPrefix, n: number, exchange: Exchange<
 
 export function outcomeFields(prefix: EventPrefix, n: number, outcome: Outcome): string {
   const error = outcome.errorCode === undefined ? '' : `,"errorCode":${JSON.stringify(outcome.errorCode)}`;
-  const masked = outcome.masked === undefined || outcome.masked.length === 0 ? '' : `,"masked":${JSON.stringify(outcome.masked)}`;
+  const masked =
+    outcome.masked === undefined || outcome.masked.length === 0 ? '' : `,"masked":${JSON.stringify(outcome.masked)}`;
   return `"type":"command.outcome",${prefix.json},"exchange":${n},"status":"${outcome.status}","rows":${outcome.rows},"bytes":${outcome.bytes}${error}${masked}`;
 }

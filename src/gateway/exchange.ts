@@ -6,7 +6,7 @@ import type { MaskedField } from '../model/event.ts';
 import type { Caller } from '../model/principal.ts';
 import type { Session } from '../model/session.ts';
 import type { Target } from '../model/target.ts';
-import { type EventPrefix, deniedFields, heldEvent, intentFields, outcomeFields } from './events.ts';
+import { deniedFields, type EventPrefix, heldEvent, intentFields, outcomeFields } from './events.ts';
 import type { ApprovalsPort, AuditPort, PolicyPort, SessionRecording } from './ports.ts';
 import type { Exchange, Masks, Reply } from './protocol.ts';
 
@@ -90,7 +90,9 @@ function replyThrough<F>(exchange: Exchange<F>, number: number, decision: Allow,
         shown = exchange.mask(frames, masks);
       } catch (error) {
         withheld = true;
-        exchange.withhold(error instanceof Refusal ? error : new Refusal('MASK_IMPOSSIBLE', 'the reply could not be masked'));
+        exchange.withhold(
+          error instanceof Refusal ? error : new Refusal('MASK_IMPOSSIBLE', 'the reply could not be masked'),
+        );
         return undefined;
       }
       rows += rowCount;
@@ -116,7 +118,8 @@ async function hold<F>(exchange: Exchange<F>, number: number, decision: Hold, de
     if (request.state === 'open') {
       await deps.audit.record(heldEvent(deps.prefix, number, exchange, request));
       exchange.pending(request, deps.approvals.link(request.id));
-      if (exchange.mayWait) request = await deps.approvals.settled(request.id, deps.target.holdMs, waiting(exchange, deps));
+      if (exchange.mayWait)
+        request = await deps.approvals.settled(request.id, deps.target.holdMs, waiting(exchange, deps));
     }
     if (!deps.signal.aborted) await conclude(exchange, number, decision, deps, request);
   } catch (error) {
@@ -125,11 +128,22 @@ async function hold<F>(exchange: Exchange<F>, number: number, decision: Hold, de
   }
 }
 
-async function conclude<F>(exchange: Exchange<F>, number: number, decision: Hold, deps: ExchangeDeps, request: ApprovalRequest): Promise<void> {
+async function conclude<F>(
+  exchange: Exchange<F>,
+  number: number,
+  decision: Hold,
+  deps: ExchangeDeps,
+  request: ApprovalRequest,
+): Promise<void> {
   if (request.state === 'denied') {
     const no = request.decisions.find((answer) => answer.answer === 'deny');
     const why = `${no?.approver.name ?? 'an approver'} refused this command${no?.reason ? `: ${no.reason}` : ''}`;
-    refuse(exchange, number, deps, new Refusal('APPROVAL_DENIED', why, { rule: decision.rule, advice: 'do not retry; ask the approver' }));
+    refuse(
+      exchange,
+      number,
+      deps,
+      new Refusal('APPROVAL_DENIED', why, { rule: decision.rule, advice: 'do not retry; ask the approver' }),
+    );
     return;
   }
   // Policy has the last word too: the yes is one more fact that it is asked about, under the version in force now.

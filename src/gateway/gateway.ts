@@ -38,7 +38,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
   };
 }
 
-async function login(protocol: string, targetName: string, credential: string, client: Session['client'], deps: GatewayDeps): Promise<Line> {
+async function login(
+  protocol: string,
+  targetName: string,
+  credential: string,
+  client: Session['client'],
+  deps: GatewayDeps,
+): Promise<Line> {
   const caller = await deps.identity.authenticate(credential, 'target', { address: client.address });
   const target = deps.targets.get(targetName);
   const refused = whyNot(caller, target, protocol, targetName, deps);
@@ -57,13 +63,21 @@ async function login(protocol: string, targetName: string, credential: string, c
 }
 
 /** An unknown target and a forbidden one look the same to whoever may not connect: names of targets are not for guessing. */
-function whyNot(caller: Caller, target: Target | undefined, protocol: string, name: string, deps: GatewayDeps): Refusal | undefined {
+function whyNot(
+  caller: Caller,
+  target: Target | undefined,
+  protocol: string,
+  name: string,
+  deps: GatewayDeps,
+): Refusal | undefined {
   const unknown = new Refusal('TARGET_UNKNOWN', `there is no target "${name}" that you may reach over ${protocol}`, {
     advice: 'list yours with: sallyport targets list',
   });
   if (target === undefined || target.protocol !== protocol) return unknown;
   if (caller.proof.targets !== undefined && !caller.proof.targets.includes(name)) {
-    return new Refusal('CONNECT_DENIED', `this ticket is not for target "${name}"`, { advice: `get one with: sallyport ticket --target ${name}` });
+    return new Refusal('CONNECT_DENIED', `this ticket is not for target "${name}"`, {
+      advice: `get one with: sallyport ticket --target ${name}`,
+    });
   }
   const decision = deps.policy.decideConnect(caller, target);
   if (decision.outcome === 'allow') return undefined;
@@ -72,9 +86,22 @@ function whyNot(caller: Caller, target: Target | undefined, protocol: string, na
   return new Refusal('CONNECT_DENIED', reason, { rule: decision.rule, ...advice });
 }
 
-async function openLine(caller: Caller, target: Target, protocol: string, client: Session['client'], deps: GatewayDeps): Promise<Line> {
+async function openLine(
+  caller: Caller,
+  target: Target,
+  protocol: string,
+  client: Session['client'],
+  deps: GatewayDeps,
+): Promise<Line> {
   const startedAt = deps.now();
-  const session: Session = { id: uuidv7(startedAt), principal: caller.principal, target: target.name, protocol, client, startedAt };
+  const session: Session = {
+    id: uuidv7(startedAt),
+    principal: caller.principal,
+    target: target.name,
+    protocol,
+    client,
+    startedAt,
+  };
   const permit = await deps.audit.openSession({
     type: 'session.started',
     session: session.id,
@@ -91,7 +118,9 @@ async function openLine(caller: Caller, target: Target, protocol: string, client
     policy: deps.policy.version,
   });
   const controller = deps.live.add(session);
-  const stopListening = deps.identity.onRevoked(caller.proof.id, () => deps.live.end(session.id, 'the ticket of this session was revoked'));
+  const stopListening = deps.identity.onRevoked(caller.proof.id, () =>
+    deps.live.end(session.id, 'the ticket of this session was revoked'),
+  );
   return line(session, caller, target, permit, controller, stopListening, deps);
 }
 
@@ -126,8 +155,19 @@ function line(
     deps.live.remove(session.id);
     stopListening();
     // Sealing first: the end of a session says that its recording is complete.
-    await recording.close().catch((error: unknown) => deps.log('error', 'recording was not sealed', { session: session.id, error: String(error) }));
-    await deps.audit.record({ type: 'session.ended', session: session.id, principal: caller.principal.id, target: target.name, reason, commands: exchanges });
+    await recording
+      .close()
+      .catch((error: unknown) =>
+        deps.log('error', 'recording was not sealed', { session: session.id, error: String(error) }),
+      );
+    await deps.audit.record({
+      type: 'session.ended',
+      session: session.id,
+      principal: caller.principal.id,
+      target: target.name,
+      reason,
+      commands: exchanges,
+    });
   };
   return {
     session,

@@ -28,7 +28,9 @@ export async function listen(protocol: Protocol, gateway: Gateway, options: List
     socket.on('error', () => socket.destroy());
     const connection = { socket, tls: options.tls(), plaintext: options.plaintext && isLoopback(socket.remoteAddress) };
     protocol.serve(connection, gateway).catch((error: unknown) => {
-      gateway.log('error', `${protocol.name}: connection ended by an internal error`, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      gateway.log('error', `${protocol.name}: connection ended by an internal error`, {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
       socket.destroy();
     });
   });

@@ -7,7 +7,12 @@ export interface MaskTools<L extends MaskLedger = MaskLedger> {
   text(method: MaskMethod, classification: string, original: string): string | null;
   ledger(): L;
   /** Overwrites in place what the detectors find; absent where the target has them switched off. */
-  scrub?(bytes: Buffer, ledger: MaskLedger, values: ValuesOf | undefined, method: (classification: string) => MaskMethod): number;
+  scrub?(
+    bytes: Buffer,
+    ledger: MaskLedger,
+    values: ValuesOf | undefined,
+    method: (classification: string) => MaskMethod,
+  ): number;
 }
 
 export interface MaskLedger {
@@ -32,7 +37,8 @@ export function masksFor<L extends MaskLedger>(
   return {
     method,
     text: (classification, original) => tools.text(method(classification), classification, original),
-    masked: (field, classification, count, originals) => open().masked(field, classification, method(classification), count, originals),
+    masked: (field, classification, count, originals) =>
+      open().masked(field, classification, method(classification), count, originals),
     scrub: (bytes, values) => (tools.scrub === undefined ? 0 : tools.scrub(bytes, open(), values, method)),
     ledger: () => (ledger === undefined ? none : ledger.fields()),
   };

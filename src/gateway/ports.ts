@@ -54,7 +54,12 @@ export interface SessionRecording {
 
 export interface ApprovalsPort {
   /** Finds the open or approved request for exactly this command, or makes one and notifies the approvers. */
-  request(session: Session, target: Target, command: Command, decision: Decision & { outcome: 'hold' }): Promise<ApprovalRequest>;
+  request(
+    session: Session,
+    target: Target,
+    command: Command,
+    decision: Decision & { outcome: 'hold' },
+  ): Promise<ApprovalRequest>;
   /** Resolves when the request is settled, the time is over or the signal fires, with its state then. */
   settled(id: string, timeoutMs: number, signal: AbortSignal): Promise<ApprovalRequest>;
   /** Uses up the yes, exactly once among all callers and nodes. Returns the approver groups that said yes, or undefined when there is nothing to use. */

@@ -5,8 +5,8 @@ import type { Permit } from '../audit/permit.ts';
 import type { ApprovalRequest } from '../model/approval.ts';
 import type { Classified, Command } from '../model/command.ts';
 import type { MaskMethod, Obligations } from '../model/decision.ts';
-import type { MaskedField, Outcome } from '../model/event.ts';
 import type { Refusal } from '../model/errors.ts';
+import type { MaskedField, Outcome } from '../model/event.ts';
 import type { Session } from '../model/session.ts';
 import type { Target, TargetCredential } from '../model/target.ts';
 
@@ -149,7 +149,13 @@ export interface RecordedFrame {
 
 /** What `sessions replay` shows, a screenful at a time. */
 export type ReplayItem =
-  | { readonly kind: 'command'; readonly exchange: number; readonly at: number; readonly text: string; readonly parameters?: readonly (string | null)[] }
+  | {
+      readonly kind: 'command';
+      readonly exchange: number;
+      readonly at: number;
+      readonly text: string;
+      readonly parameters?: readonly (string | null)[];
+    }
   | { readonly kind: 'columns'; readonly exchange: number; readonly names: readonly string[] }
   | { readonly kind: 'row'; readonly exchange: number; readonly values: readonly (string | null)[] }
   | { readonly kind: 'status'; readonly exchange: number; readonly at: number; readonly text: string };

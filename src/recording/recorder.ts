@@ -56,9 +56,9 @@ export function openRecorder(options: RecorderOptions): Recorder {
     dirty: (writer) => ticker.add(writer),
     failed: (session, cause) => options.onFailure?.(session, cause),
     async sealed(session, seal) {
-      live.delete(session.id);
       await audit.record(sealedEvent(session, seal));
     },
+    closed: (session) => live.delete(session.id),
   };
   return {
     open(session) {

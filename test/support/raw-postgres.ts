@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import {
+  type BackendKey,
   Found,
   MessageReader,
   parseBackendKeyData,
@@ -8,11 +9,10 @@ import {
   passwordMessage,
   protocol30,
   Server,
+  type ServerReport,
   serverCaps,
   sslRequest,
   startupMessage,
-  type BackendKey,
-  type ServerReport,
 } from '../../src/protocols/postgres/codec.ts';
 
 /** A message as it came: its type as a letter, and its bytes. */
@@ -57,8 +57,12 @@ export class RawPostgres {
   }
 
   static async login(options: RawOptions): Promise<RawPostgres> {
-    const client = new RawPostgres(await (options.ca === undefined ? dial(options.port) : dialTls(options.port, options.ca)));
-    client.send(startupMessage(options.version ?? protocol30, { user: 'anyone', database: 'shop', ...options.parameters }));
+    const client = new RawPostgres(
+      await (options.ca === undefined ? dial(options.port) : dialTls(options.port, options.ca)),
+    );
+    client.send(
+      startupMessage(options.version ?? protocol30, { user: 'anyone', database: 'shop', ...options.parameters }),
+    );
     await client.next('R');
     client.send(passwordMessage(options.token));
     for (const message of await client.until('Z')) {

@@ -169,7 +169,8 @@ async function keyInLog(path: string): Promise<string> {
   const source = openSource(path);
   try {
     const key = source.read('log.vkey')?.toString('utf8').trim();
-    if (key === undefined) throw new Failure(exitCodes.usage, 'the log brings no key along; give the one you kept: --vkey KEY');
+    if (key === undefined)
+      throw new Failure(exitCodes.usage, 'the log brings no key along; give the one you kept: --vkey KEY');
     return key;
   } finally {
     source.close();

@@ -4,9 +4,9 @@ import type { Connection, Gateway, Line } from '../../gateway/protocol.ts';
 import { PeerError, Refusal } from '../../model/errors.ts';
 import { PacketReader } from '../../wire/packets.ts';
 import {
+  authenticationCleartextPassword,
   type BackendKey,
   Client,
-  authenticationCleartextPassword,
   negotiateProtocolVersion,
   parsePassword,
   parseStartupPacket,
@@ -29,7 +29,11 @@ export interface LoggedIn {
  * From an accepted connection to a logged-in caller (PostgreSQL manual, “Message Flow”: start-up, SSL, GSSAPI, cancel).
  * Undefined when there is no session to serve: the client hung up, sent a cancel request, or was refused and told so.
  */
-export async function login(connection: Connection, gateway: Gateway, cancel: (key: BackendKey) => void): Promise<LoggedIn | undefined> {
+export async function login(
+  connection: Connection,
+  gateway: Gateway,
+  cancel: (key: BackendKey) => void,
+): Promise<LoggedIn | undefined> {
   const signal = AbortSignal.timeout(gateway.limits.loginMs);
   const { socket } = connection;
   let current = socket;
@@ -62,7 +66,11 @@ interface Secured {
 }
 
 /** Answers SSLRequest and GSSENCRequest until a StartupMessage comes, inside TLS unless plaintext is allowed here. */
-async function secure(connection: Connection, signal: AbortSignal, cancel: (key: BackendKey) => void): Promise<Secured | undefined> {
+async function secure(
+  connection: Connection,
+  signal: AbortSignal,
+  cancel: (key: BackendKey) => void,
+): Promise<Secured | undefined> {
   let { socket } = connection;
   let reader = new PacketReader(socket, signal);
   let encrypted = false;
@@ -72,7 +80,8 @@ async function secure(connection: Connection, signal: AbortSignal, cancel: (key:
   if (first[0] === 0x16) {
     socket = await handshake(socket, connection.tls, signal);
     // Direct TLS must say that it means PostgreSQL, or a cross-protocol attack could speak to us (libpq, sslnegotiation=direct).
-    if ((socket as TLSSocket).alpnProtocol !== 'postgresql') throw new PeerError('CLIENT_PROTOCOL', 'direct TLS needs ALPN protocol "postgresql"');
+    if ((socket as TLSSocket).alpnProtocol !== 'postgresql')
+      throw new PeerError('CLIENT_PROTOCOL', 'direct TLS needs ALPN protocol "postgresql"');
     reader = new PacketReader(socket, signal);
     encrypted = true;
   }
@@ -86,7 +95,9 @@ async function secure(connection: Connection, signal: AbortSignal, cancel: (key:
     }
     if (packet.kind === 'startup') {
       if (!encrypted && !connection.plaintext) {
-        throw new Refusal('LOGIN_FAILED', 'this gateway only takes encrypted connections', { advice: 'connect with sslmode=require or stronger' });
+        throw new Refusal('LOGIN_FAILED', 'this gateway only takes encrypted connections', {
+          advice: 'connect with sslmode=require or stronger',
+        });
       }
       return { socket, packet, reader };
     }
@@ -120,7 +131,8 @@ async function readStartup(reader: PacketReader): Promise<StartupPacket | undefi
 function handshake(socket: Socket, secureContext: SecureContext, signal: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const tls = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['postgresql'] });
-    const failed = () => reject(signal.aborted ? (signal.reason as Error) : new PeerError('CLIENT_PROTOCOL', 'the TLS handshake failed'));
+    const failed = () =>
+      reject(signal.aborted ? (signal.reason as Error) : new PeerError('CLIENT_PROTOCOL', 'the TLS handshake failed'));
     const aborted = () => {
       socket.destroy();
       failed();
@@ -140,7 +152,11 @@ function handshake(socket: Socket, secureContext: SecureContext, signal: AbortSi
 }
 
 /** Startup parameters, then the token as a cleartext password: inside TLS, the one form that carries any token. */
-async function authenticate({ socket, packet, reader }: Secured, gateway: Gateway, signal: AbortSignal): Promise<LoggedIn | undefined> {
+async function authenticate(
+  { socket, packet, reader }: Secured,
+  gateway: Gateway,
+  signal: AbortSignal,
+): Promise<LoggedIn | undefined> {
   const unknown = [...packet.parameters.keys()].filter((name) => name.startsWith('_pq_.'));
   const settings = startupSettings(packet.parameters);
   if (packet.version > protocol32 || unknown.length > 0) {
@@ -151,14 +167,21 @@ async function authenticate({ socket, packet, reader }: Secured, gateway: Gatewa
   const head = await reader.exactly(5);
   if (head === undefined) return undefined;
   const length = head.readInt32BE(1);
-  if (head[0] !== Client.Password || length < 5 || length > 65_536) throw new PeerError('CLIENT_PROTOCOL', 'expected a password message');
+  if (head[0] !== Client.Password || length < 5 || length > 65_536)
+    throw new PeerError('CLIENT_PROTOCOL', 'expected a password message');
   const body = await reader.exactly(length - 4);
   if (body === undefined) return undefined;
   const message = Buffer.concat([head, body]);
   const password = parsePassword(message, 0, message.length);
-  if (password === '') throw new Refusal('LOGIN_FAILED', 'no token was given', { advice: 'pass a ticket or an OIDC token as the password (PGPASSWORD)' });
+  if (password === '')
+    throw new Refusal('LOGIN_FAILED', 'no token was given', {
+      advice: 'pass a ticket or an OIDC token as the password (PGPASSWORD)',
+    });
   const application = packet.parameters.get('application_name');
-  const client = { address: socket.remoteAddress ?? 'unknown', ...(application === undefined ? {} : { application: application.slice(0, 64) }) };
+  const client = {
+    address: socket.remoteAddress ?? 'unknown',
+    ...(application === undefined ? {} : { application: application.slice(0, 64) }),
+  };
   const line = await gateway.login('postgres', target, password, client);
   if (signal.aborted || socket.destroyed) {
     await line.close('the client hung up during login');

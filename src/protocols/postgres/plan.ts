@@ -6,7 +6,10 @@ import type { ColumnMask, Plan } from './rows.ts';
 /** What the plan must know of the target's schema. */
 export interface Origins {
   /** The classification of a column, by table OID and attribute number. */
-  classification(tableOid: number, attnum: number): { readonly field: string; readonly classification: string } | undefined;
+  classification(
+    tableOid: number,
+    attnum: number,
+  ): { readonly field: string; readonly classification: string } | undefined;
   /** Whether a relation holds, or is derived from, classified columns. */
   sensitive(tableOid: number): boolean;
 }
@@ -20,14 +23,22 @@ const jsonb = 3802;
  * What to mask in rows of this description, for a caller to whom classifications look as `method` says. Throws Refusal
  * MASK_IMPOSSIBLE for a whole row of a classified table, which has no columns to mask.
  */
-export function planFor(fields: readonly Field[], origins: Origins, method: (classification: string) => MaskMethod): Plan {
+export function planFor(
+  fields: readonly Field[],
+  origins: Origins,
+  method: (classification: string) => MaskMethod,
+): Plan {
   let masked = 0;
   const columns = fields.map((field): ColumnMask | undefined => {
     if (field.tableOid === 0) return undefined;
     if (field.attnum === 0 && origins.sensitive(field.tableOid)) {
-      throw new Refusal('MASK_IMPOSSIBLE', `column ${JSON.stringify(field.name)} is a whole row of a table with classified columns`, {
-        advice: 'name the columns you need, or use *',
-      });
+      throw new Refusal(
+        'MASK_IMPOSSIBLE',
+        `column ${JSON.stringify(field.name)} is a whole row of a table with classified columns`,
+        {
+          advice: 'name the columns you need, or use *',
+        },
+      );
     }
     const found = origins.classification(field.tableOid, field.attnum);
     if (found === undefined || method(found.classification) === 'reveal') return undefined;
@@ -40,7 +51,9 @@ export function planFor(fields: readonly Field[], origins: Origins, method: (cla
 /** The same plan for a portal's result formats (Bind may ask for binary where Describe of a statement says text). */
 export function withFormats(plan: Plan, formats: readonly Format[]): Plan {
   const fields = plan.fields.map((field, i) => ({ ...field, format: formatOf(formats, i) }));
-  const columns = plan.columns.map((column, i) => (column === undefined ? undefined : { ...column, form: formOf(fields[i]!) }));
+  const columns = plan.columns.map((column, i) =>
+    column === undefined ? undefined : { ...column, form: formOf(fields[i]!) },
+  );
   return { ...plan, fields, columns };
 }
 

@@ -30,7 +30,13 @@ export function createPostgres(): Protocol<PostgresSettings> {
   };
 }
 
-async function serve(client: LoggedIn, gateway: Gateway, keys: CancelKeys, states: TargetStates, connection: Connection): Promise<void> {
+async function serve(
+  client: LoggedIn,
+  gateway: Gateway,
+  keys: CancelKeys,
+  states: TargetStates,
+  connection: Connection,
+): Promise<void> {
   const { socket, line } = client;
   const target = line.target as Target<PostgresSettings>;
   let upstream: UpstreamConnection;
@@ -38,13 +44,25 @@ async function serve(client: LoggedIn, gateway: Gateway, keys: CancelKeys, state
   try {
     const credential = await gateway.credential(target);
     [upstream] = await Promise.all([
-      connectUpstream({ target, credential, startup: client.settings, permit: line.permit, signal: line.signal, timeoutMs: gateway.limits.loginMs }),
+      connectUpstream({
+        target,
+        credential,
+        startup: client.settings,
+        permit: line.permit,
+        signal: line.signal,
+        timeoutMs: gateway.limits.loginMs,
+      }),
       state.ready(),
     ]);
   } catch (error) {
     const refusal = error instanceof Refusal || error instanceof PeerError ? error : undefined;
-    gateway.log('warn', 'postgres: target not reached', { target: target.name, reason: refusal?.message ?? String(error) });
-    socket.end(refusalReport(refusal ?? new Refusal('UPSTREAM_UNAVAILABLE', 'the target could not be reached'), 'FATAL'));
+    gateway.log('warn', 'postgres: target not reached', {
+      target: target.name,
+      reason: refusal?.message ?? String(error),
+    });
+    socket.end(
+      refusalReport(refusal ?? new Refusal('UPSTREAM_UNAVAILABLE', 'the target could not be reached'), 'FATAL'),
+    );
     setTimeout(() => connection.socket.destroy(), 2000).unref();
     await line.close(refusal?.message ?? 'the target could not be reached');
     return;
@@ -53,7 +71,13 @@ async function serve(client: LoggedIn, gateway: Gateway, keys: CancelKeys, state
 }
 
 /** Joins client and server until one of them, or the gateway, ends it. */
-async function run(client: LoggedIn, gateway: Gateway, keys: CancelKeys, connected: UpstreamConnection, state: ReturnType<TargetStates['of']>): Promise<void> {
+async function run(
+  client: LoggedIn,
+  gateway: Gateway,
+  keys: CancelKeys,
+  connected: UpstreamConnection,
+  state: ReturnType<TargetStates['of']>,
+): Promise<void> {
   const { socket, line } = client;
   const over = Promise.withResolvers<Error>();
   const end = (reason: Error) => over.resolve(reason);
@@ -67,10 +91,20 @@ async function run(client: LoggedIn, gateway: Gateway, keys: CancelKeys, connect
   const upstream: Upstream = new Upstream(
     connected,
     (chunk) => guard(() => session.fromServer(chunk)),
-    (how) => end(new Refusal('UPSTREAM_UNAVAILABLE', how.kind === 'closed' ? 'the target closed the connection' : `the connection to the target failed (${how.code})`)),
+    (how) =>
+      end(
+        new Refusal(
+          'UPSTREAM_UNAVAILABLE',
+          how.kind === 'closed'
+            ? 'the target closed the connection'
+            : `the connection to the target failed (${how.code})`,
+        ),
+      ),
   );
   const cancel = () => {
-    upstream.cancel(line.permit, gateway.limits.loginMs).catch((error: unknown) => gateway.log('warn', 'postgres: cancel was not delivered', { error: String(error) }));
+    upstream
+      .cancel(line.permit, gateway.limits.loginMs)
+      .catch((error: unknown) => gateway.log('warn', 'postgres: cancel was not delivered', { error: String(error) }));
   };
   const session = new PostgresSession(socket, line, gateway.limits, state, upstream, end);
   const key = keys.issue(client.version, () => {
@@ -83,7 +117,9 @@ async function run(client: LoggedIn, gateway: Gateway, keys: CancelKeys, connect
       if (!session.fromClient(chunk)) socket.pause();
     }),
   );
-  socket.on('end', () => end(new HungUp(session.atBoundary ? 'the client hung up' : 'the client hung up in the middle of a message')));
+  socket.on('end', () =>
+    end(new HungUp(session.atBoundary ? 'the client hung up' : 'the client hung up in the middle of a message')),
+  );
   socket.on('close', () => end(new HungUp('the connection to the client was lost')));
   const aborted = () => end(line.signal.reason as Error);
   line.signal.addEventListener('abort', aborted, { once: true });
@@ -101,16 +137,32 @@ function greet(socket: Socket, connected: UpstreamConnection, key: ReturnType<Ca
   socket.write(Buffer.concat([authenticationOk, ...parameters, backendKeyData(key), readyForQuery('I')]));
 }
 
-async function hangUp(reason: Error, session: PostgresSession, socket: Socket, upstream: Upstream, line: Line, gateway: Gateway): Promise<void> {
+async function hangUp(
+  reason: Error,
+  session: PostgresSession,
+  socket: Socket,
+  upstream: Upstream,
+  line: Line,
+  gateway: Gateway,
+): Promise<void> {
   const gone = reason instanceof HungUp;
   const known = reason instanceof Refusal || reason instanceof PeerError;
-  if (!known && !gone) gateway.log('error', 'postgres: session ended by an internal error', { session: line.session.id, error: reason.stack ?? reason.message });
+  if (!known && !gone)
+    gateway.log('error', 'postgres: session ended by an internal error', {
+      session: line.session.id,
+      error: reason.stack ?? reason.message,
+    });
   session.abandon();
   upstream.end(line.permit);
   setTimeout(() => upstream.destroy(), 1000).unref();
   if (gone) socket.end();
   else if (!socket.destroyed && socket.writable) {
-    session.say(refusalReport(known ? reason : new Refusal('INTERNAL', 'the gateway met an internal error and ended this session'), 'FATAL'));
+    session.say(
+      refusalReport(
+        known ? reason : new Refusal('INTERNAL', 'the gateway met an internal error and ended this session'),
+        'FATAL',
+      ),
+    );
     socket.end();
   }
   setTimeout(() => socket.destroy(), 2000).unref();

@@ -1,4 +1,4 @@
-import { PeerError, Refusal, refusals, type RefusalName } from '../../model/errors.ts';
+import { type PeerError, Refusal, type RefusalName, refusals } from '../../model/errors.ts';
 import { errorResponse, type Report } from './codec.ts';
 
 /**
@@ -27,7 +27,9 @@ const sqlstates: Readonly<Record<RefusalName, string>> = {
 /** A refusal as an ErrorResponse: code and what was refused, the rule and link as DETAIL, what would work as HINT. */
 export function refusalReport(error: Refusal | PeerError, severity: Report['severity'] = 'ERROR'): Buffer {
   const details = error instanceof Refusal ? error.details : {};
-  const detail = [details.rule && `Rule: ${details.rule}.`, details.link && `Approval: ${details.link}`].filter(Boolean).join(' ');
+  const detail = [details.rule && `Rule: ${details.rule}.`, details.link && `Approval: ${details.link}`]
+    .filter(Boolean)
+    .join(' ');
   return errorResponse({
     severity,
     code: sqlstates[error.kind],

@@ -1,5 +1,15 @@
 import type { RecordedFrame, ReplayItem } from '../../gateway/protocol.ts';
-import { Found, MessageReader, parseCommandComplete, parseDataRow, parseReport, parseRowDescription, Server, serverCaps, type Field } from './codec.ts';
+import {
+  type Field,
+  Found,
+  MessageReader,
+  parseCommandComplete,
+  parseDataRow,
+  parseReport,
+  parseRowDescription,
+  Server,
+  serverCaps,
+} from './codec.ts';
 
 /** Values longer than this are shortened for the screen; the recording keeps them whole. */
 const shownBytes = 4096;
@@ -25,10 +35,21 @@ function rendererOf(replies: Map<number, ReplyRenderer>, exchange: number): Repl
 
 function* request(frame: RecordedFrame, replies: Map<number, ReplyRenderer>): Generator<ReplayItem> {
   const { exchange, at } = frame;
-  const asked = JSON.parse(frame.bytes.toString('utf8')) as { text?: string; parameters?: (string | null)[]; columns?: string[]; refused?: string };
+  const asked = JSON.parse(frame.bytes.toString('utf8')) as {
+    text?: string;
+    parameters?: (string | null)[];
+    columns?: string[];
+    refused?: string;
+  };
   if (asked.refused !== undefined) yield { kind: 'status', exchange, at, text: `refused: ${asked.refused}` };
   if (asked.text === undefined) return;
-  yield { kind: 'command', exchange, at, text: asked.text, ...(asked.parameters === undefined ? {} : { parameters: asked.parameters }) };
+  yield {
+    kind: 'command',
+    exchange,
+    at,
+    text: asked.text,
+    ...(asked.parameters === undefined ? {} : { parameters: asked.parameters }),
+  };
   if (asked.columns !== undefined) {
     yield { kind: 'columns', exchange, names: asked.columns };
     rendererOf(replies, exchange);
@@ -69,7 +90,11 @@ class ReplyRenderer {
         yield { kind: 'columns', exchange, names: this.#fields.map((field) => field.name) };
         return;
       case Server.DataRow:
-        yield { kind: 'row', exchange, values: parseDataRow(buffer, start, end).map((value, i) => shown(value, this.#fields[i]?.format === 1)) };
+        yield {
+          kind: 'row',
+          exchange,
+          values: parseDataRow(buffer, start, end).map((value, i) => shown(value, this.#fields[i]?.format === 1)),
+        };
         return;
       case Server.CopyData:
         yield { kind: 'row', exchange, values: [shown(buffer.subarray(start + 5, end), false)] };

@@ -1,17 +1,17 @@
 import { PeerError, Refusal } from '../../model/errors.ts';
 import {
+  errorResponse,
+  type Field,
   Found,
   MessageReader,
-  Server,
   noticeResponse,
-  errorResponse,
   parseParameterStatus,
   parseReadyForQuery,
   parseReport,
   parseRowDescription,
-  serverCaps,
-  type Field,
+  Server,
   type ServerReport,
+  serverCaps,
   type TransactionStatus,
 } from './codec.ts';
 import type { Plan } from './rows.ts';
@@ -92,7 +92,15 @@ export class Replies {
   #message(type: number, buffer: Buffer, start: number, end: number): void {
     const unit = this.units.first;
     if (type === Server.DataRow || type === Server.CopyData) {
-      if (unit === undefined || !('run' in unit) || (type === Server.DataRow && unit.run.needsPlan && unit.run.plan === undefined && unit.run.withheld === undefined)) throw unexpected(type);
+      if (
+        unit === undefined ||
+        !('run' in unit) ||
+        (type === Server.DataRow &&
+          unit.run.needsPlan &&
+          unit.run.plan === undefined &&
+          unit.run.withheld === undefined)
+      )
+        throw unexpected(type);
       this.#frame(buffer, start, end, 1);
       return;
     }
@@ -137,7 +145,8 @@ export class Replies {
         return;
       case 'sync':
       case 'poison':
-        if (type !== Server.ReadyForQuery || (unit.kind === 'poison' && !(unit.simple && unit.failed))) throw unexpected(type);
+        if (type !== Server.ReadyForQuery || (unit.kind === 'poison' && !(unit.simple && unit.failed)))
+          throw unexpected(type);
         this.#ready(buffer, start, end);
         return;
       case 'local':
@@ -155,7 +164,8 @@ export class Replies {
     this.units.shift();
     if (!unit.hidden) this.#emit(buffer.subarray(start, end));
     const next = this.units.first;
-    if (next?.kind === 'execute' && unit.of.fields !== undefined && unit.of.kind === 'portal') this.#adopt(next.run, unit.of.fields);
+    if (next?.kind === 'execute' && unit.of.fields !== undefined && unit.of.kind === 'portal')
+      this.#adopt(next.run, unit.of.fields);
     this.#locals();
   }
 
@@ -322,7 +332,15 @@ export class Replies {
     this.#flush();
     const unit = this.units.first;
     if (found === Found.LargeHeader) {
-      if (unit === undefined || !('run' in unit) || (type === Server.DataRow && unit.run.needsPlan && unit.run.plan === undefined && unit.run.withheld === undefined)) throw unexpected(type);
+      if (
+        unit === undefined ||
+        !('run' in unit) ||
+        (type === Server.DataRow &&
+          unit.run.needsPlan &&
+          unit.run.plan === undefined &&
+          unit.run.withheld === undefined)
+      )
+        throw unexpected(type);
       this.#large = unit.run;
     }
     const run = this.#large;
@@ -354,14 +372,17 @@ export class Replies {
     }
     if (type === Server.ParameterStatus) {
       const { name, value } = parseParameterStatus(buffer, start, end);
-      if (name === 'client_encoding' ? value !== 'UTF8' : name === 'standard_conforming_strings' && value !== 'on') this.#events.drifted(name, value);
+      if (name === 'client_encoding' ? value !== 'UTF8' : name === 'standard_conforming_strings' && value !== 'on')
+        this.#events.drifted(name, value);
     }
     this.#emit(buffer.subarray(start, end));
   }
 
   /** An error or notice as the client may see it: where classified data was near, without what quotes values. */
   #report(buffer: Buffer, start: number, end: number, quoting: boolean): Buffer {
-    return quoting ? withoutQuotes(parseReport(buffer, start, end), buffer[start] === Server.ErrorResponse) : buffer.subarray(start, end);
+    return quoting
+      ? withoutQuotes(parseReport(buffer, start, end), buffer[start] === Server.ErrorResponse)
+      : buffer.subarray(start, end);
   }
 }
 
@@ -369,11 +390,18 @@ export class Replies {
 function withoutQuotes(report: ServerReport, isError: boolean): Buffer {
   const message = report.message.replaceAll(/"[^"]*[0-9@][^"]*"/g, '"…"');
   const hint = report.fields.get('H');
-  const shown = { severity: severityOf(report), code: report.sqlstate, message, ...(hint === undefined ? {} : { hint }) };
+  const shown = {
+    severity: severityOf(report),
+    code: report.sqlstate,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  };
   return isError ? errorResponse(shown) : noticeResponse(shown);
 }
 
-function severityOf(report: ServerReport): 'ERROR' | 'FATAL' | 'PANIC' | 'WARNING' | 'NOTICE' | 'INFO' | 'LOG' | 'DEBUG' {
+function severityOf(
+  report: ServerReport,
+): 'ERROR' | 'FATAL' | 'PANIC' | 'WARNING' | 'NOTICE' | 'INFO' | 'LOG' | 'DEBUG' {
   const known = ['ERROR', 'FATAL', 'PANIC', 'WARNING', 'NOTICE', 'INFO', 'LOG', 'DEBUG'] as const;
   return known.find((name) => name === report.severity) ?? 'ERROR';
 }
@@ -393,6 +421,8 @@ function finish(run: Run, status: Run['status']): void {
 }
 
 function unexpected(type: number): PeerError {
-  return new PeerError('UPSTREAM_PROTOCOL', `the server sent a message of type “${String.fromCharCode(type)}” where none was due`);
+  return new PeerError(
+    'UPSTREAM_PROTOCOL',
+    `the server sent a message of type “${String.fromCharCode(type)}” where none was due`,
+  );
 }
-

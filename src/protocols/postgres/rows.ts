@@ -1,5 +1,5 @@
-import { Refusal } from '../../model/errors.ts';
 import type { Masks } from '../../gateway/protocol.ts';
+import { Refusal } from '../../model/errors.ts';
 import { type Field, Server } from './codec.ts';
 
 /** What becomes of each column of a row. */
@@ -135,7 +135,10 @@ class Batch {
 
   #mask(column: ColumnMask, bytes: Buffer, start: number, end: number, masks: Masks): void {
     const method = masks.method(column.classification);
-    const value = column.form === 'null' || method === 'null' ? null : masks.text(column.classification, method === 'redact' ? '' : bytes.toString('utf8', start, end));
+    const value =
+      column.form === 'null' || method === 'null'
+        ? null
+        : masks.text(column.classification, method === 'redact' ? '' : bytes.toString('utf8', start, end));
     if (value === null) {
       this.#copy(nullLength, 0, 4);
       return;

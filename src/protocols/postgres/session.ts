@@ -1,28 +1,28 @@
 import type { Socket } from 'node:net';
 import type { Permit } from '../../audit/permit.ts';
-import type { Line, Limits } from '../../gateway/protocol.ts';
+import type { Limits, Line } from '../../gateway/protocol.ts';
 import { PeerError, Refusal } from '../../model/errors.ts';
+import { ClientWriter } from './client-writer.ts';
 import {
   Client,
   clientCaps,
+  describe,
+  type Field,
   Found,
   formatOf,
   MessageReader,
-  type Field,
-  type TransactionStatus,
-  describe,
-  parse as parseMessage,
   parseBind,
   parseEmpty,
   parseExecute,
   parseFunctionCall,
+  parse as parseMessage,
   parseNamed,
   parseParse,
   parseQuery,
   query as queryMessage,
   readyForQuery,
+  type TransactionStatus,
 } from './codec.ts';
-import { ClientWriter } from './client-writer.ts';
 import { Outbox } from './outbox.ts';
 import { planFor } from './plan.ts';
 import { Names, type Portal, type Statement } from './prepared.ts';
@@ -86,13 +86,24 @@ export class PostgresSession {
   #corked = false;
   readonly #end: (reason: Error) => void;
 
-  constructor(socket: Socket, line: Line, limits: Limits, target: TargetState, upstream: Upstream, end: (reason: Error) => void) {
+  constructor(
+    socket: Socket,
+    line: Line,
+    limits: Limits,
+    target: TargetState,
+    upstream: Upstream,
+    end: (reason: Error) => void,
+  ) {
     this.#line = line;
     this.#target = target;
     this.#upstream = upstream;
     this.#end = end;
     this.#reader = new MessageReader('client', clientCaps(limits.commandBytes));
-    this.#client = new ClientWriter(socket, () => upstream.pause(), () => upstream.resume());
+    this.#client = new ClientWriter(
+      socket,
+      () => upstream.pause(),
+      () => upstream.resume(),
+    );
     this.#replies = new Replies({
       toClient: (bytes) => this.#client.push(bytes),
       wait: (until) => this.#client.waitFor(until),
@@ -101,7 +112,13 @@ export class PostgresSession {
       ready: (status) => this.#ready(status),
       failed: (period) => this.#failed(period),
       copyIn: (active) => this.#setCopyIn(active),
-      drifted: (name, value) => this.#end(new Refusal('UNSUPPORTED', `${name} was changed to ${JSON.stringify(value)}; statements are only understood with UTF8 and standard_conforming_strings on`)),
+      drifted: (name, value) =>
+        this.#end(
+          new Refusal(
+            'UNSUPPORTED',
+            `${name} was changed to ${JSON.stringify(value)}; statements are only understood with UTF8 and standard_conforming_strings on`,
+          ),
+        ),
     });
   }
 
@@ -167,7 +184,9 @@ export class PostgresSession {
   }
 
   #full(): boolean {
-    return this.#replies.units.size + this.#outbox.size > maxInFlight || this.#upstream.connection.socket.writableNeedDrain;
+    return (
+      this.#replies.units.size + this.#outbox.size > maxInFlight || this.#upstream.connection.socket.writableNeedDrain
+    );
   }
 
   /** Goes on decoding when what it waited for is over. */
@@ -276,11 +295,21 @@ export class PostgresSession {
     if (this.#doubts(understood, () => this.#parse(buffer, start, end))) return;
     // A pipeline may parse several statements before it executes any: each is decided on.
     if (this.#prelude.parsed !== undefined) this.#boundary(false, undefined);
-    const statement: Statement = { kind: 'statement', name, text, parameterTypes, understood, scope, fields: undefined };
+    const statement: Statement = {
+      kind: 'statement',
+      name,
+      text,
+      parameterTypes,
+      understood,
+      scope,
+      fields: undefined,
+    };
     this.#limitNames();
     this.#statements.propose(name, statement, this.#period);
     this.#prelude.parsed = statement;
-    this.#collect(buffer.subarray(start, end), { kind: 'parse', confirm: () => {
+    this.#collect(buffer.subarray(start, end), {
+      kind: 'parse',
+      confirm: () => {
         this.#statements.confirm(name, statement);
         this.#sqlPrepared.delete(name); // One name, one statement: the server would have refused a second one.
       },
@@ -295,7 +324,15 @@ export class PostgresSession {
       return;
     }
     const { portal: name, parameters, resultFormats } = message;
-    const portal: Portal = { kind: 'portal', name, statement, parameters, resultFormats, fields: undefined, suspended: false };
+    const portal: Portal = {
+      kind: 'portal',
+      name,
+      statement,
+      parameters,
+      resultFormats,
+      fields: undefined,
+      suspended: false,
+    };
     this.#limitNames();
     this.#portals.propose(name, portal, this.#period);
     this.#prelude.portals.add(portal);
@@ -331,7 +368,8 @@ export class PostgresSession {
     const prelude = this.#takePrelude();
     const bytes = [...prelude.bytes];
     const units = [...prelude.units];
-    const fields = portal.fields ?? statement.fields?.map((field, i) => ({ ...field, format: formatOf(portal.resultFormats, i) }));
+    const fields =
+      portal.fields ?? statement.fields?.map((field, i) => ({ ...field, format: formatOf(portal.resultFormats, i) }));
     const describes = units.some((unit) => unit.kind === 'describe' && unit.of === portal);
     if (statement.understood.touches && fields === undefined && !describes) {
       bytes.push(describe('portal', name));
@@ -395,7 +433,10 @@ export class PostgresSession {
 
   #unknown(what: string, name: string): void {
     const refusal = new Refusal('UNSUPPORTED', `${what} ${JSON.stringify(name)} is not known to the gateway`, {
-      advice: what === 'portal' ? 'use FETCH for cursors that were declared in SQL' : 'prepare it with a Parse message, or use EXECUTE',
+      advice:
+        what === 'portal'
+          ? 'use FETCH for cursors that were declared in SQL'
+          : 'prepare it with a Parse message, or use EXECUTE',
     });
     this.#boundary(false, undefined);
     this.#refuseUnread('', refusal, false);
@@ -475,7 +516,10 @@ export class PostgresSession {
 
   #understand(text: string): { readonly understood: Understood; readonly scope?: string } | Refusal {
     try {
-      return resolveExecute(this.#target.understand(text), (name) => this.#sqlPrepared.get(name) ?? this.#statements.get(name));
+      return resolveExecute(
+        this.#target.understand(text),
+        (name) => this.#sqlPrepared.get(name) ?? this.#statements.get(name),
+      );
     } catch (error) {
       if (error instanceof Refusal) return error;
       throw error;
@@ -492,7 +536,13 @@ export class PostgresSession {
     return true;
   }
 
-  #run(understood: Understood, text: string, parameters: readonly (string | null)[] | undefined, scope: string | undefined, way: Way): void {
+  #run(
+    understood: Understood,
+    text: string,
+    parameters: readonly (string | null)[] | undefined,
+    scope: string | undefined,
+    way: Way,
+  ): void {
     const place = this.#outbox.reserve();
     const { classified } = understood;
     const command = {
@@ -554,7 +604,12 @@ export class PostgresSession {
     } else {
       this.#refusing = true;
       if (idle) this.#replies.push({ kind: 'local', bytes: report });
-      else this.#sendCommand(permit, [parseMessage('', cause)], [{ kind: 'poison', report, simple: false, failed: false }]);
+      else
+        this.#sendCommand(
+          permit,
+          [parseMessage('', cause)],
+          [{ kind: 'poison', report, simple: false, failed: false }],
+        );
       this.#failed(way.period);
     }
     this.#client.flushSoon();

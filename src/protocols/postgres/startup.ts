@@ -41,9 +41,13 @@ export function startupSettings(parameters: ReadonlyMap<string, string>): Readon
   }
   const encoding = (parameters.get('client_encoding') ?? 'UTF8').toLowerCase().replaceAll(/[^a-z0-9]/g, '');
   if (!['utf8', 'unicode', 'auto'].includes(encoding)) {
-    throw new Refusal('UNSUPPORTED', `client_encoding ${JSON.stringify(parameters.get('client_encoding'))} is not available: statements are read as UTF8`, {
-      advice: 'leave client_encoding out, or set it to UTF8',
-    });
+    throw new Refusal(
+      'UNSUPPORTED',
+      `client_encoding ${JSON.stringify(parameters.get('client_encoding'))} is not available: statements are read as UTF8`,
+      {
+        advice: 'leave client_encoding out, or set it to UTF8',
+      },
+    );
   }
   return settings;
 }
@@ -70,7 +74,9 @@ function parseOptions(text: string): readonly (readonly [string, string])[] {
     else if (word.startsWith('-c')) assignment = word.slice(2);
     const equals = assignment?.indexOf('=') ?? -1;
     if (assignment === undefined || equals < 1) {
-      throw new Refusal('UNSUPPORTED', `the start-up option ${JSON.stringify(word)} is not allowed through Sallyport`, { advice: 'only -c name=value is' });
+      throw new Refusal('UNSUPPORTED', `the start-up option ${JSON.stringify(word)} is not allowed through Sallyport`, {
+        advice: 'only -c name=value is',
+      });
     }
     settings.push([assignment.slice(0, equals), assignment.slice(equals + 1)]);
   }

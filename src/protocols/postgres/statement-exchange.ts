@@ -58,7 +58,11 @@ export class StatementExchange implements Exchange<Frames> {
   describe(): string {
     const { text, parameters } = this.command;
     const { columns } = this.#route;
-    return JSON.stringify({ text, ...(parameters === undefined ? {} : { parameters }), ...(columns === undefined ? {} : { columns }) });
+    return JSON.stringify({
+      text,
+      ...(parameters === undefined ? {} : { parameters }),
+      ...(columns === undefined ? {} : { columns }),
+    });
   }
 
   forward(permit: Permit, reply: Reply<Frames>): void {

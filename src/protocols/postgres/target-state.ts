@@ -46,7 +46,8 @@ export class TargetState {
 
   constructor(target: Target<PostgresSettings>, gateway: Gateway) {
     this.#commandBytes = gateway.limits.commandBytes;
-    this.#warn = (reason) => gateway.log('warn', 'postgres: the target’s schema could not be read', { target: target.name, reason });
+    this.#warn = (reason) =>
+      gateway.log('warn', 'postgres: the target’s schema could not be read', { target: target.name, reason });
     this.#catalogs = new CatalogCache({
       target,
       now: Date.now,

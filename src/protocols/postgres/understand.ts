@@ -82,23 +82,30 @@ export class Understanding {
       },
       maskable: (obligations) => {
         if (this.#hiddenBy(obligations).classifications.size === 0) return undefined;
-        return new Refusal('MASK_IMPOSSIBLE', 'a function called by its OID may return anything, and this target has classified columns', {
-          advice: 'call the function in a SELECT',
-        });
+        return new Refusal(
+          'MASK_IMPOSSIBLE',
+          'a function called by its OID may return anything, and this target has classified columns',
+          {
+            advice: 'call the function in a SELECT',
+          },
+        );
       },
     };
   }
 
   #make(analysis: Analysis): Understood {
     const { statements, classified, changesCatalog } = analysis;
-    const named = (kind: string) => statements.flatMap((info) => (info.kind === kind && info.name !== undefined ? [info.name] : []));
+    const named = (kind: string) =>
+      statements.flatMap((info) => (info.kind === kind && info.name !== undefined ? [info.name] : []));
     const exposure = analysis.exposure(this.#catalog, this.#everything, { preparedChecked: true });
     const indirect = statements.some(({ kind }) => kind === 'fetch' || kind === 'execute');
     return {
       classified,
       copyIn: statements.some(({ kind }) => kind === 'copyIn'),
       changesSchema: changesCatalog,
-      creates: statements.flatMap((info) => (info.verb.startsWith('CREATE ') || info.verb === 'SELECT INTO' ? madeBy(info.resources) : [])),
+      creates: statements.flatMap((info) =>
+        info.verb.startsWith('CREATE ') || info.verb === 'SELECT INTO' ? madeBy(info.resources) : [],
+      ),
       touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
       doubtful: !exposure.safe,
       prepares: named('prepare'),
@@ -111,7 +118,8 @@ export class Understanding {
     const hidden = this.#hiddenBy(obligations);
     if (hidden.classifications.size === 0) return undefined;
     // A name that the catalog knows means what the catalog says, whatever this session has made beside it.
-    const unknown = created.size === 0 ? none : new Set([...created].filter((name) => this.#catalog.named(name).length === 0));
+    const unknown =
+      created.size === 0 ? none : new Set([...created].filter((name) => this.#catalog.named(name).length === 0));
     const exposure = analysis.exposure(this.#catalog, hidden, { preparedChecked: true, created: unknown });
     return exposure.safe ? undefined : new Refusal('MASK_IMPOSSIBLE', exposure.reason, { advice: exposure.advice });
   }
@@ -119,7 +127,9 @@ export class Understanding {
   #hiddenBy(obligations: Obligations): Hidden {
     let hidden = this.#hidden.get(obligations);
     if (hidden === undefined) {
-      const names = [...this.#catalog.classifications].filter((name) => (obligations.masks[name] ?? 'redact') !== 'reveal');
+      const names = [...this.#catalog.classifications].filter(
+        (name) => (obligations.masks[name] ?? 'redact') !== 'reveal',
+      );
       hidden = hide(names);
       this.#hidden.set(obligations, hidden);
     }
@@ -128,7 +138,9 @@ export class Understanding {
 }
 
 function madeBy(resources: Classified['resources']): readonly string[] {
-  return resources.flatMap(({ type, access, id }) => (type === 'Table' && access === 'write' ? [id.slice(id.lastIndexOf('.') + 1)] : []));
+  return resources.flatMap(({ type, access, id }) =>
+    type === 'Table' && access === 'write' ? [id.slice(id.lastIndexOf('.') + 1)] : [],
+  );
 }
 
 /**
@@ -143,9 +155,13 @@ export function resolveExecute(
   if (name === undefined) return { understood };
   const found = prepared(name);
   if (found === undefined || more.length > 0 || understood.classified.facts.statements > 1) {
-    throw new Refusal('UNSUPPORTED', `EXECUTE ${name}: the gateway can follow one EXECUTE at a time, of a statement that it saw being prepared`, {
-      advice: 'send EXECUTE alone, after PREPARE has succeeded; or run the statement itself',
-    });
+    throw new Refusal(
+      'UNSUPPORTED',
+      `EXECUTE ${name}: the gateway can follow one EXECUTE at a time, of a statement that it saw being prepared`,
+      {
+        advice: 'send EXECUTE alone, after PREPARE has succeeded; or run the statement itself',
+      },
+    );
   }
   return { understood: { ...found.understood, prepares: [], executes: [name] }, scope: `prepared:${found.text}` };
 }

@@ -1,6 +1,6 @@
+import type { Reply } from '../../gateway/protocol.ts';
 import type { MaskMethod } from '../../model/decision.ts';
 import type { Outcome } from '../../model/event.ts';
-import type { Reply } from '../../gateway/protocol.ts';
 import type { Portal, Statement } from './prepared.ts';
 import type { Frames, Plan } from './rows.ts';
 
