@@ -11,7 +11,7 @@ const wideTable = (rows: number) => `
   select
     'K' || n as c1,
     md5(n::text) as c2,
-    'customer ' || (n * 7919 % 1000003) as c3,
+    'customer ' || (n::bigint * 7919 % 1000003) as c3,
     'user' || n || '@mail.example' as c4,
     (n % 97) || ' Long Winding Road' as c5,
     case n % 3 when 0 then 'open' when 1 then 'paid' else 'shipped' end as c6,
@@ -20,14 +20,23 @@ const wideTable = (rows: number) => `
   from generate_series(1, ${rows}) n`;
 
 /** Makes the role and the database of the benchmark and their content, past all proxies. */
-export async function fillDatabase(superuser: Endpoint, direct: Endpoint, rows: number, tools: PgbenchTools): Promise<void> {
+export async function fillDatabase(
+  superuser: Endpoint,
+  direct: Endpoint,
+  rows: number,
+  tools: PgbenchTools,
+): Promise<void> {
   await withClient(superuser, async (client) => {
     await client.query(`create role ${direct.user} login`);
     await client.query(`create database ${direct.database} owner ${direct.user}`);
   });
   const env = libpqEnvironment(direct);
   const flags = ['--initialize', '--quiet', '--scale=10', '--init-steps=dtGp'];
-  await tools.children.run('pgbench --initialize', tools.program, flags, { env, cwd: tools.folder, signal: tools.signal });
+  await tools.children.run('pgbench --initialize', tools.program, flags, {
+    env,
+    cwd: tools.folder,
+    signal: tools.signal,
+  });
   await withClient(direct, async (client) => {
     await client.query(wideTable(rows));
   });

@@ -64,7 +64,8 @@ function configuration({ issuer, database, databaseCa, maxConnections }: Gateway
     protocol: 'postgres',
     address: `127.0.0.1:${database.port}`,
     database: database.name,
-    tls: databaseCa === undefined ? { mode: 'disable' } : { mode: 'verify-full', ca: databaseCa, serverName: 'localhost' },
+    tls:
+      databaseCa === undefined ? { mode: 'disable' } : { mode: 'verify-full', ca: databaseCa, serverName: 'localhost' },
     credential: { user: database.user },
     labels: { env: 'prod' },
     maxConnections,
@@ -82,7 +83,9 @@ function configuration({ issuer, database, databaseCa, maxConnections }: Gateway
         groups: { claims: 'groups' },
       },
     ],
-    targets: Object.fromEntries(Object.entries(targets).map(([name, controls]) => [name, { ...upstream, ...controls }])),
+    targets: Object.fromEntries(
+      Object.entries(targets).map(([name, controls]) => [name, { ...upstream, ...controls }]),
+    ),
     policies: './policies',
     limits: { login: '60s' },
     plaintext: { loopback: true },

@@ -43,7 +43,11 @@ async function hold(world: World, endpoint: Endpoint, proxy: number, connections
       world.signal.throwIfAborted();
       const wanted = Math.min(batch, connections - open.length);
       const results = await Promise.allSettled(Array.from({ length: wanted }, () => connect(endpoint)));
-      for (const result of results) if (result.status === 'fulfilled') open.push(result.value);
+      for (const result of results) {
+        if (result.status === 'rejected') continue;
+        // Reading on is how a connection that the proxy closes is noticed.
+        open.push(result.value.on('error', () => undefined).resume());
+      }
       const failed = results.find((result) => result.status === 'rejected');
       if (failed !== undefined) throw new Error(`connection ${open.length + 1} failed: ${String(failed.reason)}`);
     }

@@ -72,7 +72,12 @@ export async function measureLarge(world: World, rounds: number): Promise<LargeR
   }
 }
 
-async function measureOne(world: World, endpoint: Endpoint, proxy: number | undefined, size: number): Promise<LargeRun> {
+async function measureOne(
+  world: World,
+  endpoint: Endpoint,
+  proxy: number | undefined,
+  size: number,
+): Promise<LargeRun> {
   const foreign = watchForeignLoad();
   if (proxy !== undefined) resetPeak(proxy);
   const before = proxy === undefined ? 0 : cpuOf(proxy);
@@ -86,6 +91,11 @@ async function measureOne(world: World, endpoint: Endpoint, proxy: number | unde
 async function drain(world: World, endpoint: Endpoint): Promise<Drained> {
   const request: DrainRequest = { endpoint, sql: 'select * from wide', rows: world.wideRows };
   const options = { signal: world.signal };
-  const output = await world.children.run('the client of a large result', process.execPath, [drainProgram, JSON.stringify(request)], options);
+  const output = await world.children.run(
+    'the client of a large result',
+    process.execPath,
+    [drainProgram, JSON.stringify(request)],
+    options,
+  );
   return JSON.parse(output) as Drained;
 }

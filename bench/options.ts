@@ -60,6 +60,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
 function positive(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 1000) throw new TypeError(`--${name}: expected 1 to 1000, got ${text}`);
+  if (!Number.isInteger(value) || value < 1 || value > 1000)
+    throw new TypeError(`--${name}: expected 1 to 1000, got ${text}`);
   return value;
 }

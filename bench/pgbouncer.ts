@@ -23,7 +23,11 @@ export interface PgBouncerOptions {
 }
 
 /** PgBouncer in session mode, one server connection for each client, as Sallyport has. Debian's; runs as `nobody` when we are root. */
-export async function startPgBouncer(options: PgBouncerOptions, children: Children, signal: AbortSignal): Promise<PgBouncer> {
+export async function startPgBouncer(
+  options: PgBouncerOptions,
+  children: Children,
+  signal: AbortSignal,
+): Promise<PgBouncer> {
   const { folder, database, maxConnections, certificate } = options;
   const program = find('pgbouncer');
   if (program === undefined) throw new Error('pgbouncer is missing: apt-get install pgbouncer');
@@ -62,7 +66,11 @@ export async function startPgBouncer(options: PgBouncerOptions, children: Childr
     ...tls,
   ];
   const file = place('pgbouncer.ini', `${ini.join('\n')}\n`);
-  const child = children.start('PgBouncer', program, ['-q', file], { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = children.start('PgBouncer', program, ['-q', file], {
+    ...user,
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let log = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log = (log + text).slice(-16_384);

@@ -1,13 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { find } from '../scripts/debian.mjs';
-import { embeddedBinaries, serverUser } from '../src/demo/embedded-binaries.ts';
+import { serverUser } from '../src/demo/embedded-binaries.ts';
 import type { Issued } from '../test/support/certificates.ts';
 import type { Children } from './children.ts';
 import { freePort } from './free-port.ts';
+import type { PostgresPrograms } from './postgres-programs.ts';
 
 export interface PostgresServer {
   readonly port: number;
@@ -18,6 +18,7 @@ export interface PostgresServer {
 }
 
 export interface PostgresOptions {
+  readonly programs: PostgresPrograms;
   readonly folder: string;
   readonly maxConnections: number;
   readonly certificate: Issued | undefined;
@@ -29,12 +30,12 @@ export interface PostgresOptions {
  * the embedded one where there is none. Runs as `nobody` when we are root.
  */
 export async function startPostgres(
-  { folder, maxConnections, certificate }: PostgresOptions,
+  { programs, folder, maxConnections, certificate }: PostgresOptions,
   children: Children,
   signal: AbortSignal,
 ): Promise<PostgresServer> {
   const user = serverUser();
-  const { initdb, postgres } = programs();
+  const { initdb, postgres } = programs;
   const data = join(folder, 'data');
   const own = (path: string) => (user === undefined ? undefined : chownSync(path, user.uid, user.gid));
   const place = (name: string, text: string) => {
@@ -70,7 +71,15 @@ export async function startPostgres(
   const child = children.start(
     'PostgreSQL',
     postgres,
-    ['-D', data, '-h', '127.0.0.1', '-p', String(port), ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])],
+    [
+      '-D',
+      data,
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`]),
+    ],
     { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
   );
   let log = '';
@@ -80,14 +89,6 @@ export async function startPostgres(
   await accepts(child, join(data, 'postmaster.pid'), () => log, signal);
   const version = await children.run('postgres --version', postgres, ['--version'], { signal });
   return { port, superuser: 'postgres', version: version.replace(/^.*\)\s+(?=\d)|^\D+/, '').trim(), process: child };
-}
-
-function programs(): { readonly initdb: string; readonly postgres: string } {
-  // initdb is not on Debian's PATH; beside it is the server of the same version.
-  const initdb = find('initdb');
-  const postgres = initdb === undefined ? undefined : join(dirname(initdb), 'postgres');
-  if (initdb !== undefined && postgres !== undefined && existsSync(postgres)) return { initdb, postgres };
-  return embeddedBinaries(serverUser());
 }
 
 /** The last line of postmaster.pid says `ready` once connections are accepted. */

@@ -27,7 +27,10 @@ function statOf(pid: number | string): Stat | undefined {
     return undefined; // It ended between being listed and being read.
   }
   // The second field is the program's name in parentheses, which may hold anything.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ').map(Number);
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
   return {
     parent: fields[1]!,
     own: fromTicks(fields[11]! + fields[12]!),

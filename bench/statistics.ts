@@ -29,6 +29,7 @@ export function pairwise(
   return spread(of.flatMap((value, round) => (round < against.length ? [combine(value, against[round]!)] : [])));
 }
 
-export const ratio = (of: readonly number[], against: readonly number[]): Spread => pairwise(of, against, (a, b) => a / b);
+export const ratio = (of: readonly number[], against: readonly number[]): Spread =>
+  pairwise(of, against, (a, b) => a / b);
 export const difference = (of: readonly number[], against: readonly number[]): Spread =>
   pairwise(of, against, (a, b) => a - b);

@@ -6,7 +6,10 @@ import { endedBetween, readTransactionLog } from './transaction-log.ts';
 
 it('reads the files of all threads, leaves failed transactions out and removes the files', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-log-'));
-  writeFileSync(join(folder, 'run.77'), '0 0 120 0 1700000000 500000\n1 0 failed 0 1700000000 600000\n0 1 80 0 1700000001 7\n');
+  writeFileSync(
+    join(folder, 'run.77'),
+    '0 0 120 0 1700000000 500000\n1 0 failed 0 1700000000 600000\n0 1 80 0 1700000001 7\n',
+  );
   writeFileSync(join(folder, 'run.77.1'), '2 0 100 0 1700000000 900000\n');
   writeFileSync(join(folder, 'runner.77'), '0 0 999 0 1700000000 1\n');
   const log = readTransactionLog(join(folder, 'run'));

@@ -1,7 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { find } from '../scripts/debian.mjs';
+import { join } from 'node:path';
 import { testAuthority } from '../test/support/certificates.ts';
 import { startTestIssuer, type TestIssuer } from '../test/support/issuer.ts';
 import { Children } from './children.ts';
@@ -11,6 +10,7 @@ import { type BenchGateway, startGateway, type targets } from './gateway.ts';
 import type { Options } from './options.ts';
 import type { PgbenchTools } from './pgbench.ts';
 import { type PgBouncer, startPgBouncer } from './pgbouncer.ts';
+import { postgresPrograms } from './postgres-programs.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 
 /** Everything that is measured, running. */
@@ -75,20 +75,24 @@ async function build(
     return path;
   };
 
+  const programs = postgresPrograms();
   tell('starting PostgreSQL');
   const postgres = await startPostgres(
-    { folder: part('postgres'), maxConnections: maxConnections + 50, certificate },
+    { programs, folder: part('postgres'), maxConnections: maxConnections + 50, certificate },
     children,
     signal,
   );
   stack.defer(() => children.stop(postgres.process, 'SIGQUIT', 10_000));
   const known = { port: postgres.port, name: database, user };
-  const superuser: Endpoint = { port: postgres.port, database: 'postgres', user: postgres.superuser, password: '', tls: options.tls };
+  const superuser: Endpoint = {
+    port: postgres.port,
+    database: 'postgres',
+    user: postgres.superuser,
+    password: '',
+    tls: options.tls,
+  };
   const direct: Endpoint = { ...superuser, database, user };
-  const program = join(dirname(find('initdb') ?? ''), 'pgbench');
-  const pgbench = find('initdb') === undefined ? find('pgbench') : program;
-  if (pgbench === undefined) throw new Error('pgbench is missing: apt-get install postgresql');
-  const tools: PgbenchTools = { program: pgbench, folder: part('pgbench'), children, signal };
+  const tools: PgbenchTools = { program: programs.pgbench, folder: part('pgbench'), children, signal };
   const wideRows = 1_000_000;
   tell(`filling the database (pgbench scale 10, and a table of ${wideRows.toLocaleString('en')} rows)`);
   await fillDatabase(superuser, direct, wideRows, tools);
@@ -113,10 +117,24 @@ async function build(
     wideRows,
     direct,
     throughPgBouncer: { ...direct, port: pgbouncer.port },
-    through: (gateway, target) => ({ port: gateway.port, database: target, user: 'anyone', password: token, tls: options.tls }),
+    through: (gateway, target) => ({
+      port: gateway.port,
+      database: target,
+      user: 'anyone',
+      password: token,
+      tls: options.tls,
+    }),
     async startGateway({ recording = true, profile } = {}) {
       const started = await startGateway(
-        { folder: part(`gateway-${++gateways}`), issuer, database: known, databaseCa, maxConnections, recording, profile },
+        {
+          folder: part(`gateway-${++gateways}`),
+          issuer,
+          database: known,
+          databaseCa,
+          maxConnections,
+          recording,
+          profile,
+        },
         children,
       );
       stack.defer(() => started.stop());

@@ -42,7 +42,12 @@ export interface Config {
   readonly targets: ReadonlyMap<string, Target>;
   readonly policies: string;
   readonly approvals: { readonly ttlMs: number };
-  readonly limits: { readonly loginMs: number; readonly commandBytes: number; readonly connections: number };
+  readonly limits: {
+    readonly loginMs: number;
+    readonly sessionMs: number;
+    readonly commandBytes: number;
+    readonly connections: number;
+  };
   readonly plaintext: { readonly loopback: boolean };
 }
 
@@ -245,6 +250,7 @@ function toConfig(parsed: Frame, file: string, targets: ReadonlyMap<string, Targ
     approvals: { ttlMs: parsed.approvals.ttl },
     limits: {
       loginMs: parsed.limits.login,
+      sessionMs: parsed.limits.session,
       commandBytes: parsed.limits.commandBytes,
       connections: parsed.limits.connections,
     },

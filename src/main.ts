@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createApi } from './api/api.ts';
+import { issuersOf } from './api/issuers.ts';
 import { createApprovals } from './approvals/approvals.ts';
 import { logNotifier } from './approvals/notifier.ts';
 import { present } from './approvals/present.ts';
@@ -265,15 +266,6 @@ function classificationsOf(target: Target): readonly string[] {
 function loadMaskKey(file: string): Buffer {
   if (!existsSync(file)) writeFileSync(file, randomBytes(32), { mode: 0o600 });
   return readFileSync(file);
-}
-
-function issuersOf(config: Config): Parameters<typeof createApi>[0]['issuers'] {
-  const { login } = config;
-  const issuer = config.issuers.find(({ name }) => name === login?.issuer);
-  if (login === undefined || issuer === undefined) return [];
-  return [
-    { name: issuer.name, issuer: issuer.issuer, clientId: login.clientId, scope: login.scope, token: login.token },
-  ] as never;
 }
 
 function once(action: () => Promise<void>): () => Promise<void> {

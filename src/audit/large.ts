@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { entryTargetBytes } from './group.ts';
 
 /** A field that is larger than this leaves an event that is too large for an entry. JSON characters. */
 const fieldLimit = 1024;
@@ -45,7 +46,10 @@ export function splitLargeEvent(fields: string, seq: number): readonly string[] 
       start: json.slice(0, 200),
     } satisfies LargeField;
   }
-  lines.push(JSON.stringify({ ...event, large }).slice(1, -1));
+  const rest = JSON.stringify({ ...event, large }).slice(1, -1);
+  if (Buffer.byteLength(rest) > entryTargetBytes - 100)
+    throw new RangeError('the event has too many fields for one entry of the log');
+  lines.push(rest);
   return lines;
 }
 

@@ -7,7 +7,7 @@ import type { AuditEvent } from '../model/event.ts';
 import { openCheckpoint, readCheckpointNote, vkeyOf, writeCheckpoint } from './checkpoint.ts';
 import { LogClock } from './clock.ts';
 import { encodeSegmentHeader, type Position, segmentHeaderBytes } from './frame.ts';
-import { entryTargetBytes, Group, type Waiter } from './group.ts';
+import { entryTargetBytes, Group } from './group.ts';
 import { loadSigningKey, writeDurably } from './key.ts';
 import { splitLargeEvent } from './large.ts';
 import { lockLog } from './lock.ts';
@@ -219,7 +219,14 @@ class Log implements AuditLog {
       queueMicrotask(() => failed(refused));
       return;
     }
-    const seq = this.#add(fields);
+    let seq: number;
+    try {
+      seq = this.#add(fields);
+    } catch (error) {
+      // Only what is wrong with the event itself; the log goes on.
+      queueMicrotask(() => failed(error as Error));
+      return;
+    }
     this.#group.waiters.push({ seq, granted, failed });
     if (this.#flushSoon) return;
     this.#flushSoon = true;
@@ -286,7 +293,7 @@ class Log implements AuditLog {
     const waiters = group.waiters.splice(0);
     group.reset();
     this.#postTimer ??= setTimeout(() => this.#post(), postDelayMs).unref();
-    for (const waiter of waiters) runWaiter(waiter);
+    for (const { granted, seq } of waiters) guarded(() => granted(seq));
   }
 
   #post(): void {
@@ -300,8 +307,8 @@ class Log implements AuditLog {
     this.#failure = error;
     const waiters = [...this.#other.waiters.splice(0), ...this.#group.waiters.splice(0)];
     const refused = unavailable();
-    for (const { failed } of waiters) failed(refused);
-    for (const listener of this.#listeners) listener(error);
+    for (const { failed } of waiters) guarded(() => failed(refused));
+    for (const listener of this.#listeners) guarded(() => listener(error));
   }
 
   onFailure(listener: (error: Error) => void): void {
@@ -360,7 +367,7 @@ class Log implements AuditLog {
   async #drained(): Promise<void> {
     while (this.#failure === undefined && (this.#writing || !this.#group.empty)) {
       this.#flush();
-      if (this.#writing || !this.#group.empty) await new Promise((resolve) => setImmediate(resolve));
+      if (this.#writing || !this.#group.empty) await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 }
@@ -377,10 +384,10 @@ async function medianWriteUs(writer: SegmentWriter): Promise<number> {
   return Math.min(first, median());
 }
 
-/** A waiter's own error is not the log's: the others go on, and it surfaces as what it is. */
-function runWaiter(waiter: Waiter): void {
+/** A listener's own error is not the log's: the others go on, and it surfaces as what it is. */
+function guarded(call: () => void): void {
   try {
-    waiter.granted(waiter.seq);
+    call();
   } catch (error) {
     setImmediate(() => {
       throw error;

@@ -41,7 +41,8 @@ export function decodeVkey(text: string): NoteKey {
     throw new Error('not a verification key (name+id+base64)');
   const bytes = Buffer.from(data, 'base64');
   const raw = bytes.subarray(1);
-  if (bytes[0] !== ed25519 || raw.length !== 32) throw new Error('not an Ed25519 verification key');
+  if (bytes[0] !== ed25519 || raw.length !== 32 || bytes.toString('base64') !== data)
+    throw new Error('not an Ed25519 verification key');
   const computed = keyId(name, raw);
   if (computed.toString('hex') !== id) throw new Error('the verification key does not match its id');
   const publicKey = createPublicKey({

@@ -41,14 +41,17 @@ export interface VerifyReport {
 }
 
 /**
- * Verifies a log offline: an export (a tar file or unpacked), or a data directory, which may be in use. Needs the public key only. Reads once
- * from front to back; memory does not grow with the log but for names of the archive's files and for open commands.
+ * Verifies a log offline: an export (a tar file or unpacked), or a data directory, which may be in use. Needs the public key only; without
+ * one it takes the key beside the log, which whoever forged the log could have put there. Reads once from front to back; memory does
+ * not grow with the log but for names of the archive's files and for open commands.
  */
-export async function verifyLog(path: string, { vkey }: { readonly vkey: string }): Promise<VerifyReport> {
+export async function verifyLog(path: string, { vkey }: { readonly vkey?: string } = {}): Promise<VerifyReport> {
   let source: LogSource | undefined;
   try {
     source = openSource(path);
-    return await new Verification(source, vkey).run();
+    const key = vkey ?? source.read('log.vkey')?.toString('utf8').trim();
+    if (key === undefined) throw new Error('no key was given, and there is none beside the log');
+    return await new Verification(source, key).run();
   } catch (error) {
     const message = (error as Error).message;
     return { ...nothing, problems: [{ kind: 'file', message }], problemCount: 1 };

@@ -469,7 +469,7 @@ describe('policy test', () => {
     expect([good.exit, good.out]).toEqual([0, expect.stringMatching(/^(\d+) of \1 cases hold\.\n$/)]);
     const dir = join(folder, 'failing');
     cpSync(pack, dir, { recursive: true });
-    const permissive = 'permit (principal, action, resource);\n';
+    const permissive = '@id("all") permit (principal, action, resource);\n';
     for (const file of readdirSync(dir)) if (file.endsWith('.cedar')) writeFileSync(join(dir, file), permissive);
     const bad = await inside(['policy', 'test', dir]);
     expect([bad.exit, bad.out]).toEqual([1, expect.stringMatching(/\.yaml:\d+: /)]);

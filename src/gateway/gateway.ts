@@ -149,9 +149,15 @@ function line(
     masks: (decision) => masksFor(decision, tools),
     fail: (refusal) => controller.abort(refusal),
   };
+  const longest = setTimeout(
+    () => deps.live.end(session.id, 'it has lasted as long as a session may; connect again'),
+    Math.min(deps.limits.sessionMs, 2 ** 31 - 1),
+  );
+  longest.unref();
   let exchanges = 0;
   let closed: Promise<void> | undefined;
   const close = async (reason: string) => {
+    clearTimeout(longest);
     deps.live.remove(session.id);
     stopListening();
     // Sealing first: the end of a session says that its recording is complete.

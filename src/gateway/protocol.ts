@@ -59,6 +59,8 @@ export interface Gateway {
 export interface Limits {
   /** From accepting a connection to the end of login, ms. */
   readonly loginMs: number;
+  /** The longest a session may last, ms. */
+  readonly sessionMs: number;
   /** Largest command text, bytes. */
   readonly commandBytes: number;
 }

@@ -148,7 +148,7 @@ describe('a forged recording', () => {
     const bomb = zstdCompressSync(Buffer.alloc(50_000_000));
     expect(bomb.length).toBeLessThan(200_000);
     const { error } = await read(forge(Buffer.alloc(0), bomb, 200_000));
-    expect(error?.message).toContain('segment 1');
+    expect(error?.message).toMatch(/segment 1 .* cannot be decompressed/);
   });
 
   it('cannot claim frames that are not there, or leave bytes between them', async () => {

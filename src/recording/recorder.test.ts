@@ -233,6 +233,7 @@ describe('a slow disk', () => {
     const gate = Promise.withResolvers<void>();
     await using fixture = await Fixture.create({
       totalLimit: 1024 * 1024,
+      sealAfterMs: 3_600_000,
       files: disk(async (proceed) => {
         await gate.promise;
         return proceed();
@@ -245,6 +246,17 @@ describe('a slow disk', () => {
     expect(waits.length).toBeGreaterThan(20);
     gate.resolve();
     await Promise.all(waits);
+  });
+});
+
+describe('sessions that hold little each', () => {
+  it('make room for one that waits', async () => {
+    await using fixture = await Fixture.create({ totalLimit: 1024 * 1024, sealAfterMs: 3_600_000 });
+    const idle = Array.from({ length: 20 }, () => fixture.recorder.open(fixture.session()));
+    for (const recording of idle) void recording.reply(1, Buffer.alloc(50_000, 'x'));
+    const busy = fixture.recorder.open(fixture.session());
+    await busy.reply(1, Buffer.alloc(100_000, 'y'));
+    expect(busy.reply(2, Buffer.from('z'))).toBeUndefined();
   });
 });
 

@@ -54,6 +54,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
     pressure: new Pressure(options.totalLimit ?? 67_108_864),
     sessionLimit: options.sessionLimit ?? 2_097_152,
     dirty: (writer) => ticker.add(writer),
+    relieve: () => ticker.sealAll(),
     failed: (session, cause) => options.onFailure?.(session, cause),
     async sealed(session, seal) {
       await audit.record(sealedEvent(session, seal));
@@ -118,6 +119,12 @@ class Ticker {
   add(writer: RecordingWriter): void {
     this.#young.add(writer);
     this.#timer ??= setTimeout(() => this.#tick(), this.#everyMs).unref();
+  }
+
+  sealAll(): void {
+    for (const writer of [...this.#old, ...this.#young]) writer.seal();
+    this.#old.clear();
+    this.#young.clear();
   }
 
   stop(): void {

@@ -28,6 +28,8 @@ export interface WriterDeps {
   readonly sessionLimit: number;
   /** Content waits for a segment to fill: seal this one within about a second. */
   readonly dirty: (writer: RecordingWriter) => void;
+  /** Ends every session's segment: what only waits to fill cannot drain. */
+  readonly relieve: () => void;
   /** The file can no longer be written. Called once. */
   readonly failed: (session: Session, cause: Error) => void;
   /** Puts the seal into the audit log. */
@@ -102,7 +104,7 @@ export class RecordingWriter implements SessionRecording {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#closed !== undefined) return Promise.reject(new Refusal('SESSION_ENDED', 'the recording is closed'));
     this.#append(exchange, Reply, bytes);
-    if (true && !this.#deps.pressure.over) return undefined;
+    if (this.#inFlight < this.#deps.sessionLimit && !this.#deps.pressure.over) return undefined;
     return this.#wait();
   }
 
@@ -165,7 +167,7 @@ export class RecordingWriter implements SessionRecording {
   }
 
   #wait(): Promise<void> {
-    if (this.#deps.pressure.over) this.seal(); // what nobody writes cannot drain
+    if (this.#deps.pressure.over) this.#deps.relieve();
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#drained === undefined) {
       this.#drained = Promise.withResolvers<void>();

@@ -65,7 +65,9 @@ function outcome(text: string, maxBytes: number, names: Names): TextAnalysis | R
   } catch (error) {
     if (error instanceof Refusal) return error;
     // The parser bounds the depth of what it returns, so this is a statement that is odd in a way nobody has thought of.
-    return new Refusal('UNPARSABLE', 'the statement is too complex to be understood', { advice: 'simplify it or split it' });
+    return new Refusal('UNPARSABLE', 'the statement is too complex to be understood', {
+      advice: 'simplify it or split it',
+    });
   }
 }
 
@@ -84,7 +86,9 @@ class TextAnalysis implements Analysis {
   readonly #text: string;
   readonly #maxBytes: number;
   readonly #exposures = new Map<string, Exposure>();
-  #last: { readonly catalog: Catalog; readonly hidden: Hidden; readonly prepared: boolean; readonly exposure: Exposure } | undefined;
+  #last:
+    | { readonly catalog: Catalog; readonly hidden: Hidden; readonly prepared: boolean; readonly exposure: Exposure }
+    | undefined;
 
   constructor(text: string, maxBytes: number, names: Names) {
     const parsed = parse(text, { maxBytes });
@@ -104,7 +108,8 @@ class TextAnalysis implements Analysis {
     const prepared = options.preparedChecked === true;
     if (options.created !== undefined && options.created.size > 0) return this.#inspect(catalog, hidden, options);
     const last = this.#last;
-    if (last !== undefined && last.catalog === catalog && last.hidden === hidden && last.prepared === prepared) return last.exposure;
+    if (last !== undefined && last.catalog === catalog && last.hidden === hidden && last.prepared === prepared)
+      return last.exposure;
     const key = `${catalog.version}\n${prepared}\n${hidden.key}`;
     let exposure = this.#exposures.get(key);
     if (exposure === undefined) {

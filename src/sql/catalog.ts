@@ -56,7 +56,8 @@ export function catalogOf(snapshot: CatalogSnapshot): Catalog {
     const same = byName.get(relation.name);
     if (same === undefined) byName.set(relation.name, [relation]);
     else same.push(relation);
-    for (const column of relation.columns) if (column.classification !== undefined) classifications.add(column.classification);
+    for (const column of relation.columns)
+      if (column.classification !== undefined) classifications.add(column.classification);
     for (const name of relation.derived?.classifications ?? []) classifications.add(name);
   }
   return { ...snapshot, classifications, named: (name) => byName.get(name) ?? [] };

@@ -1,8 +1,8 @@
 import { type Action, actions as actionOrder, type Classified, type Resource } from '../model/command.ts';
 import { Refusal } from '../model/errors.ts';
+import { builtinOperators } from './builtins.ts';
 import { changedNames, objectResources } from './ddl-objects.ts';
 import { effectOf } from './functions.ts';
-import { builtinOperators } from './builtins.ts';
 import { as, constantText, eachChild, eachNode, type Fields, fieldsOf, listOf, namesIn, text, unwrap } from './node.ts';
 import type { Statement } from './parse.ts';
 import { restricts } from './restricts.ts';
@@ -82,7 +82,8 @@ export function describeStatement(statement: Statement, names: Names = bareNames
 export function combine(infos: readonly StatementInfo[]): Classified {
   const actions = inOrder(new Set(infos.flatMap((info) => info.actions)));
   const resources = new Map<string, Resource>();
-  for (const info of infos) for (const item of info.resources) resources.set(`${item.type} ${item.access} ${item.id}`, item);
+  for (const info of infos)
+    for (const item of info.resources) resources.set(`${item.type} ${item.access} ${item.id}`, item);
   let verb: string | undefined;
   let severity = -1;
   for (const info of infos) {
@@ -143,7 +144,7 @@ class Findings {
   }
 
   /** A statement, outermost or inside another one. */
-  statement(kind: string, fields: Fields, scope: Scope): void {
+  statement(kind: string, fields: Fields, scope: Scope): undefined {
     const rule = ruleFor(kind, fields);
     if (rule === undefined) throw unsupported(kind);
     if (!this.#planOnly) this.verbs.add(rule.verb);
@@ -166,15 +167,15 @@ class Findings {
         return this.#set(fields);
       case 'TransactionStmt':
         for (const option of listOf(fields.options)) this.#option(as('DefElem', option));
-        return;
+        return undefined;
       case 'DiscardStmt':
         this.resetsSettings = this.changesSearchPath = fields.target === 'DISCARD_ALL';
-        return;
+        return undefined;
       case 'LockStmt':
         return this.#inside(kind, fields, scope, Number(fields.mode) <= 2 ? 'read' : 'write');
       case 'ConstraintsSetStmt':
         // The names in it are those of constraints.
-        return;
+        return undefined;
       case 'CallStmt':
       case 'DoStmt':
         this.changesCatalog = true;
@@ -190,15 +191,15 @@ class Findings {
   }
 
   /** Every node inside this one, whatever field it is in. */
-  #inside(kind: string, fields: Fields, scope: Scope, access: Access): void {
+  #inside(kind: string, fields: Fields, scope: Scope, access: Access): undefined {
     eachChild(kind, fields, (child, childFields) => this.#node(child, childFields, scope, access));
   }
 
-  #nodes(value: unknown, scope: Scope, access: Access = 'read'): void {
+  #nodes(value: unknown, scope: Scope, access: Access = 'read'): undefined {
     eachNode(value, (kind, fields) => this.#node(kind, fields, scope, access));
   }
 
-  #node(kind: string, fields: Fields, scope: Scope, access: Access): void {
+  #node(kind: string, fields: Fields, scope: Scope, access: Access): undefined {
     switch (kind) {
       case 'RangeVar':
         return this.#relation(fields, access === 'read' ? scope : noNames, access);
@@ -238,7 +239,7 @@ class Findings {
     return scope;
   }
 
-  #select(fields: Fields, outer: Scope, feedsInsert: boolean): void {
+  #select(fields: Fields, outer: Scope, feedsInsert: boolean): undefined {
     const scope = this.#with(fields.withClause, outer);
     if (!feedsInsert || fields.valuesLists === undefined) this.#act('read');
     const setting = this.#chosenSetting;
@@ -259,7 +260,7 @@ class Findings {
     this.#chosenSetting = setting;
   }
 
-  #insert(fields: Fields, outer: Scope): void {
+  #insert(fields: Fields, outer: Scope): undefined {
     const scope = this.#with(fields.withClause, outer);
     this.#target(fields);
     const columns = listOf(fields.cols).map((column) => text(as('ResTarget', column)?.name));
@@ -271,7 +272,7 @@ class Findings {
     if (conflict?.action === 'ONCONFLICT_UPDATE') this.#writtenIn(fields.relation, conflict.targetList);
   }
 
-  #change(kind: string, fields: Fields, outer: Scope): void {
+  #change(kind: string, fields: Fields, outer: Scope): undefined {
     const scope = this.#with(fields.withClause, outer);
     const relation = fieldsOf(fields.relation) ?? {};
     const alias = text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '';
@@ -284,7 +285,7 @@ class Findings {
     this.#rest(kind, fields, scope, ['withClause', 'relation']);
   }
 
-  #merge(fields: Fields, outer: Scope): void {
+  #merge(fields: Fields, outer: Scope): undefined {
     const scope = this.#with(fields.withClause, outer);
     const relation = fieldsOf(fields.relation) ?? {};
     const alias = new Set([text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '']);
@@ -304,43 +305,47 @@ class Findings {
   }
 
   /** The relation that rows are written to; its name is never a common table expression's. RETURNING reads it as well. */
-  #target(fields: Fields): void {
+  #target(fields: Fields): undefined {
     const relation = fieldsOf(fields.relation);
-    if (relation === undefined) return;
+    if (relation === undefined) return undefined;
     this.#relation(relation, noNames, 'write');
-    if (fields.returningClause === undefined) return;
+    if (fields.returningClause === undefined) return undefined;
     this.#act('read');
     this.#relation(relation, noNames, 'read');
   }
 
-  #rest(kind: string, fields: Fields, scope: Scope, done: readonly string[]): void {
+  #rest(kind: string, fields: Fields, scope: Scope, done: readonly string[]): undefined {
     eachChild(kind, fields, (child, childFields, via) => {
       if (!done.includes(via)) this.#node(child, childFields, scope, 'read');
     });
   }
 
-  #copy(fields: Fields, scope: Scope): void {
+  #copy(fields: Fields, scope: Scope): undefined {
     const from = fields.is_from === true;
     const relation = fieldsOf(fields.relation);
     if (relation !== undefined) {
       this.#relation(relation, noNames, from ? 'write' : 'read');
       const columns = listOf(fields.attlist).map((name) => text(as('String', name)?.sval));
       if (from) this.#written(relation, columns);
-      else for (const table of this.#tableIds(relation)) for (const column of columns.length > 0 ? columns : ['*']) this.#column(table, column, 'read');
+      else
+        for (const table of this.#tableIds(relation))
+          for (const column of columns.length > 0 ? columns : ['*']) this.#column(table, column, 'read');
     }
     this.#rest('CopyStmt', fields, scope, ['relation']);
   }
 
-  #explain(fields: Fields, scope: Scope): void {
+  #explain(fields: Fields, scope: Scope): undefined {
     const options = listOf(fields.options).map((option) => as('DefElem', option) ?? {});
-    const analyze = options.some((option) => option.defname === 'analyze' && !/^(?:false|off|0|no)$/i.test(constantText(option.arg) ?? 'true'));
+    const analyze = options.some(
+      (option) => option.defname === 'analyze' && !/^(?:false|off|0|no)$/i.test(constantText(option.arg) ?? 'true'),
+    );
     const before = this.#planOnly;
     this.#planOnly ||= !analyze;
     this.#inside('ExplainStmt', fields, scope, 'read');
     this.#planOnly = before;
   }
 
-  #set(fields: Fields): void {
+  #set(fields: Fields): undefined {
     const name = text(fields.name);
     if (name === undefined) {
       // RESET ALL.
@@ -350,18 +355,18 @@ class Findings {
     if (fields.kind === 'VAR_SET_MULTI') {
       this.#act('session');
       for (const item of listOf(fields.args)) this.#option(as('DefElem', item));
-      return;
+      return undefined;
     }
     const values = listOf(fields.args).map(constantText);
     this.#setting(name, values.length === 1 ? values[0] : undefined);
   }
 
   /** A transaction mode: `transaction_read_only`, `transaction_isolation`, … */
-  #option(option: Fields | undefined): void {
+  #option(option: Fields | undefined): undefined {
     if (option !== undefined) this.#setting(text(option.defname), constantText(option.arg));
   }
 
-  #setting(name: string | undefined, value: string | undefined): void {
+  #setting(name: string | undefined, value: string | undefined): undefined {
     const effect = settingEffect(name, value);
     this.#act(effect.action);
     this.forbidden ??= effect.forbidden;
@@ -369,7 +374,7 @@ class Findings {
   }
 
   /** Statements that define things: relations in them are changed, statements in them do what they do. */
-  #definition(kind: string, fields: Fields, scope: Scope): void {
+  #definition(kind: string, fields: Fields, scope: Scope): undefined {
     for (const item of objectResources(kind, fields)) {
       for (const id of item.type === 'Table' ? this.#qualified(item.names) : [item.names.join('.')]) {
         this.#resource(item.type, id, 'write');
@@ -384,17 +389,17 @@ class Findings {
     this.#inside(kind, fields, scope, 'write');
   }
 
-  #created(relation: Fields | undefined): void {
-    if (relation === undefined) return;
+  #created(relation: Fields | undefined): undefined {
+    if (relation === undefined) return undefined;
     this.creates += 1;
     if (relation.relpersistence === 't' || relation.schemaname === 'pg_temp') this.temporaries += 1;
     this.#relation(relation, noNames, 'write');
   }
 
-  #relation(fields: Fields, scope: Scope, access: Access): void {
+  #relation(fields: Fields, scope: Scope, access: Access): undefined {
     const schema = text(fields.schemaname);
     const name = text(fields.relname) ?? '';
-    if (schema === undefined && scope.has(name)) return;
+    if (schema === undefined && scope.has(name)) return undefined;
     for (const id of this.#tableIds(fields)) {
       this.#resource('Table', id, access);
       this.#watch(schema === undefined ? [name] : [schema, name], id, access);
@@ -416,18 +421,19 @@ class Findings {
   }
 
   /** System relations are for administrators to write, and some to read. */
-  #watch(name: readonly string[], id: string, access: Access): void {
+  #watch(name: readonly string[], id: string, access: Access): undefined {
     const last = name.at(-1) ?? '';
     const system = isSystemName(last) || isSystemSchema(id.slice(0, id.indexOf('.')));
-    if (!system) return;
+    if (!system) return undefined;
     if (isForAdministrators(last)) this.#act('administer', true);
-    if (access === 'read') return;
+    if (access === 'read') return undefined;
     this.#act('administer', true);
-    if (last === 'pg_settings') this.forbidden ??= 'writing to pg_settings changes settings that the gateway has to know';
+    if (last === 'pg_settings')
+      this.forbidden ??= 'writing to pg_settings changes settings that the gateway has to know';
   }
 
   /** Columns that a SELECT names in its list, where it is plain whose they are. A star is `table.*`. */
-  #columns(targets: unknown, from: unknown, scope: Scope): void {
+  #columns(targets: unknown, from: unknown, scope: Scope): undefined {
     const tables = new Map<string, readonly string[]>();
     for (const item of listOf(from)) this.#aliases(item, scope, tables);
     const only = tables.size === 1 ? [...tables.values()][0] : undefined;
@@ -441,9 +447,9 @@ class Findings {
     }
   }
 
-  #aliases(item: unknown, scope: Scope, into: Map<string, readonly string[]>): void {
+  #aliases(item: unknown, scope: Scope, into: Map<string, readonly string[]>): undefined {
     const node = unwrap(item);
-    if (node === undefined) return;
+    if (node === undefined) return undefined;
     const [kind, fields] = node;
     if (kind === 'JoinExpr') {
       this.#aliases(fields.larg, scope, into);
@@ -457,45 +463,51 @@ class Findings {
     }
   }
 
-  #writtenIn(relation: unknown, targets: unknown): void {
-    this.#written(relation, listOf(targets).map((target) => text(as('ResTarget', target)?.name)));
+  #writtenIn(relation: unknown, targets: unknown): undefined {
+    this.#written(
+      relation,
+      listOf(targets).map((target) => text(as('ResTarget', target)?.name)),
+    );
   }
 
-  #written(relation: unknown, columns: readonly (string | undefined)[]): void {
-    for (const id of this.#tableIds(fieldsOf(relation) ?? {})) for (const column of columns) this.#column(id, column, 'write');
+  #written(relation: unknown, columns: readonly (string | undefined)[]): undefined {
+    for (const id of this.#tableIds(fieldsOf(relation) ?? {}))
+      for (const column of columns) this.#column(id, column, 'write');
   }
 
-  #column(table: string, column: string | undefined, access: Access): void {
+  #column(table: string, column: string | undefined, access: Access): undefined {
     if (column !== undefined) this.#resource('Column', `${table}.${column}`, access);
   }
 
-  #functionNamed(name: readonly string[], args: readonly unknown[] = []): void {
+  #functionNamed(name: readonly string[], args: readonly unknown[] = []): undefined {
     const full = name.join('.').toLowerCase();
     this.functions.add(full);
     const last = name.at(-1) ?? '';
     if (last === 'set_config') {
       const computed = as('ColumnRef', args[0]);
-      const chosen = computed !== undefined && namesIn(computed.fields).join('.') === 'name' ? this.#chosenSetting : undefined;
+      const chosen =
+        computed !== undefined && namesIn(computed.fields).join('.') === 'name' ? this.#chosenSetting : undefined;
       this.#setting(constantText(args[0]) ?? chosen, constantText(args[1]));
     }
     const shadowed = name.length === 1 && this.names.opaqueFunctions?.has(last) === true;
     const effect = effectOf(name, this.names.trustedFunctions);
-    if (effect === undefined && !shadowed) return;
+    if (effect === undefined && !shadowed) return undefined;
     if (effect?.action !== 'session') this.#resource('Function', full, 'execute');
     if (effect !== undefined) this.#act(effect.action, true);
     if (shadowed) this.#act('execute');
   }
 
-  #operator(name: readonly string[]): void {
+  #operator(name: readonly string[]): undefined {
     const schema = name.length > 1 ? name.at(-2) : undefined;
-    if (schema !== undefined && schema !== 'pg_catalog' && !builtinOperators.has(name.at(-1) ?? '')) this.#act('execute');
+    if (schema !== undefined && schema !== 'pg_catalog' && !builtinOperators.has(name.at(-1) ?? ''))
+      this.#act('execute');
   }
 
-  #act(action: Action, whateverPlanned = false): void {
+  #act(action: Action, whateverPlanned = false): undefined {
     this.actions.add(this.#planOnly && !whateverPlanned && writing.has(action) ? 'read' : action);
   }
 
-  #resource(type: Resource['type'], id: string, access: Resource['access']): void {
+  #resource(type: Resource['type'], id: string, access: Resource['access']): undefined {
     const seen = this.#planOnly && access === 'write' ? 'read' : access;
     const key = `${type} ${seen} ${id}`;
     if (!this.resources.has(key)) this.resources.set(key, { type, id, access: seen });
@@ -530,8 +542,10 @@ function nameOf(kind: string, fields: Fields): string | undefined {
 function settingChosen(select: Fields): string | undefined {
   const from = listOf(select.fromClause);
   const where = as('A_Expr', select.whereClause);
-  if (from.length !== 1 || as('RangeVar', from[0]) === undefined || where === undefined || where.kind !== 'AEXPR_OP') return undefined;
+  if (from.length !== 1 || as('RangeVar', from[0]) === undefined || where === undefined || where.kind !== 'AEXPR_OP')
+    return undefined;
   const column = as('ColumnRef', where.lexpr);
-  if (column === undefined || namesIn(where.name).join('.') !== '=' || namesIn(column.fields).join('.') !== 'name') return undefined;
+  if (column === undefined || namesIn(where.name).join('.') !== '=' || namesIn(column.fields).join('.') !== 'name')
+    return undefined;
   return constantText(where.rexpr);
 }

@@ -7,7 +7,14 @@ export interface NamedObject {
   readonly names: readonly string[];
 }
 
-const tables = new Set(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE', 'OBJECT_SEQUENCE', 'OBJECT_INDEX']);
+const tables = new Set([
+  'OBJECT_TABLE',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_FOREIGN_TABLE',
+  'OBJECT_SEQUENCE',
+  'OBJECT_INDEX',
+]);
 const routines = new Set(['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE', 'OBJECT_AGGREGATE']);
 /** Objects that belong to a table, whose name comes before their own. */
 const parts = new Set(['OBJECT_COLUMN', 'OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY', 'OBJECT_TABCONSTRAINT']);
@@ -27,10 +34,15 @@ export function objectResources(kind: string, fields: Fields): readonly NamedObj
     case 'RenameStmt':
       return [
         ...named(String(fields.renameType), fields.object),
-        ...(fields.renameType === 'OBJECT_SCHEMA' ? [{ type: 'Schema' as const, names: [text(fields.subname) ?? ''] }] : []),
+        ...(fields.renameType === 'OBJECT_SCHEMA'
+          ? [{ type: 'Schema' as const, names: [text(fields.subname) ?? ''] }]
+          : []),
       ];
     case 'GrantStmt':
-      return listOf(fields.objects).flatMap((object) => named(String(fields.objtype), object));
+      // ON ALL TABLES IN SCHEMA names schemas.
+      return listOf(fields.objects).flatMap((object) =>
+        named(fields.targtype === 'ACL_TARGET_OBJECT' ? String(fields.objtype) : 'OBJECT_SCHEMA', object),
+      );
     case 'CreateSchemaStmt':
       return [{ type: 'Schema', names: [text(fields.schemaname) ?? ''] }];
     case 'CreateFunctionStmt':
@@ -97,7 +109,11 @@ export function changedNames(kind: string, fields: Fields): DefinitionEffect {
     const options = listOf(fields.options ?? fields.actions).map((option) => as('DefElem', option) ?? {});
     const language = options.find((option) => option.defname === 'language');
     const name = text(as('String', language?.arg)?.sval)?.toLowerCase() ?? 'sql';
-    administers = options.some((option) => option.defname === 'security') || name === 'c' || name === 'internal' || name.endsWith('u');
+    administers =
+      options.some((option) => option.defname === 'security') ||
+      name === 'c' ||
+      name === 'internal' ||
+      name.endsWith('u');
     runsCode = options.some((option) => option.defname === 'as');
   }
   if (kind === 'CreateTrigStmt') runsCode = true;

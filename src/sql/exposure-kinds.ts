@@ -20,7 +20,20 @@ export const transparentDefinitions: ReadonlySet<string> = new Set(
 );
 
 /** Definitions after which a relation, column or type may be known by another name, or be part of another relation. */
-export const reshapes: ReadonlySet<string> = new Set(['RenameStmt', 'AlterObjectSchemaStmt', 'CreateDomainStmt', 'AlterDomainStmt', 'AlterTypeStmt']);
+export const reshapes: ReadonlySet<string> = new Set([
+  'RenameStmt',
+  'AlterObjectSchemaStmt',
+  'CreateDomainStmt',
+  'AlterDomainStmt',
+  'AlterTypeStmt',
+]);
 
 /** Changes of a table that move it, or its columns, to where the catalog snapshot does not see them. */
-export const reshapingChanges: ReadonlySet<string> = new Set(['AT_AttachPartition', 'AT_DetachPartition', 'AT_DetachPartitionFinalize', 'AT_AddInherit', 'AT_DropInherit', 'AT_AddOf']);
+export const reshapingChanges: ReadonlySet<string> = new Set([
+  'AT_AttachPartition',
+  'AT_DetachPartition',
+  'AT_DetachPartitionFinalize',
+  'AT_AddInherit',
+  'AT_DropInherit',
+  'AT_AddOf',
+]);

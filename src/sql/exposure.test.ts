@@ -7,7 +7,10 @@ import { loadParser, parse } from './parse.ts';
 import { shop, shopHidden } from './testdata/shop.ts';
 
 const leaks = parseYaml(file('leaks.yaml')) as Record<string, readonly (string | readonly [string, string])[]>;
-const honest = parseYaml(file('honest.yaml')) as Record<string, { readonly touches: boolean; readonly cases: readonly string[] }>;
+const honest = parseYaml(file('honest.yaml')) as Record<
+  string,
+  { readonly touches: boolean; readonly cases: readonly string[] }
+>;
 
 function file(name: string): string {
   return readFileSync(new URL(`./testdata/exposure/${name}`, import.meta.url), 'utf8');
@@ -58,7 +61,11 @@ describe('exposure', () => {
   });
 
   it('finds every leak also inside a cursor, a prepared statement, EXPLAIN and a second statement', () => {
-    for (const wrap of [(sql: string) => `SELECT 1; ${sql}`, (sql: string) => `EXPLAIN ${sql}`, (sql: string) => `PREPARE p AS ${sql}`]) {
+    for (const wrap of [
+      (sql: string) => `SELECT 1; ${sql}`,
+      (sql: string) => `EXPLAIN ${sql}`,
+      (sql: string) => `PREPARE p AS ${sql}`,
+    ]) {
       for (const item of Object.values(leaks).flat()) {
         const sql = wrap(typeof item === 'string' ? item : item[0]);
         let statements: ReturnType<typeof parse>;
@@ -73,9 +80,16 @@ describe('exposure', () => {
   });
 
   it('lets EXECUTE pass only where its prepared statement was looked at', () => {
-    expect(exposureOf(parse('EXECUTE p(1)'), shop, shopHidden, { preparedChecked: true })).toEqual({ safe: true, touches: true });
-    expect(exposureOf(parse('CREATE TABLE t AS EXECUTE p'), shop, shopHidden, { preparedChecked: true }).safe).toBe(false);
-    expect(exposureOf(parse('EXECUTE p((SELECT ssn FROM customers))'), shop, shopHidden, { preparedChecked: true }).safe).toBe(false);
+    expect(exposureOf(parse('EXECUTE p(1)'), shop, shopHidden, { preparedChecked: true })).toEqual({
+      safe: true,
+      touches: true,
+    });
+    expect(exposureOf(parse('CREATE TABLE t AS EXECUTE p'), shop, shopHidden, { preparedChecked: true }).safe).toBe(
+      false,
+    );
+    expect(
+      exposureOf(parse('EXECUTE p((SELECT ssn FROM customers))'), shop, shopHidden, { preparedChecked: true }).safe,
+    ).toBe(false);
   });
 
   it('knows relations that the open transaction made', () => {

@@ -53,7 +53,8 @@ class Unsafe extends Error {
   }
 }
 
-const plainly = 'select it as a plain column of the outermost SELECT list (it comes back masked), and filter, join or sort on other columns';
+const plainly =
+  'select it as a plain column of the outermost SELECT list (it comes back masked), and filter, join or sort on other columns';
 const nameColumns = 'name the columns that you need instead';
 const noCode = 'ask for the function to be reviewed, or do without it';
 
@@ -80,14 +81,14 @@ class Inspector {
     this.#options = options;
   }
 
-  command(kind: string, fields: Fields): void {
+  command(kind: string, fields: Fields): undefined {
     if (this.#reshaped && !readsNoRows.has(kind)) {
       throw new Unsafe('it follows a change of names in the same command', 'send the change of the schema by itself');
     }
     this.#statement(kind, fields, scopeIn(undefined, noNames));
   }
 
-  #statement(kind: string, fields: Fields, root: Scope): void {
+  #statement(kind: string, fields: Fields, root: Scope): undefined {
     switch (kind) {
       case 'SelectStmt':
         return this.#select(fields, root, fields.intoClause === undefined ? shown : usedBy('SELECT INTO'));
@@ -105,29 +106,37 @@ class Inspector {
       case 'FetchStmt':
         // The cursor was looked at when it was declared; its rows are masked by their origin as any others are.
         this.touches = true;
-        return;
+        return undefined;
       case 'ExecuteStmt':
-        if (this.#options.preparedChecked !== true) throw new Unsafe('it runs a prepared statement that is not known here', 'run the statement itself');
+        if (this.#options.preparedChecked !== true)
+          throw new Unsafe('it runs a prepared statement that is not known here', 'run the statement itself');
         this.touches = true;
         return this.#parts(kind, fields, root, 'an argument of EXECUTE');
       case 'DoStmt':
-        throw new Unsafe('it runs a block of code that the gateway cannot see through', 'send its statements one by one');
+        throw new Unsafe(
+          'it runs a block of code that the gateway cannot see through',
+          'send its statements one by one',
+        );
       case 'CallStmt':
         throw new Unsafe('it calls a procedure that the gateway cannot see through', noCode);
       default:
         if (readsNoRows.has(kind)) return this.#mention(kind, fields);
         if (transparentDefinitions.has(kind)) return this.#definition(kind, fields, root);
-        throw new Unsafe('it installs or runs code, or connects data, that the gateway cannot see through', 'ask somebody who may see the classified columns to do it');
+        throw new Unsafe(
+          'it installs or runs code, or connects data, that the gateway cannot see through',
+          'ask somebody who may see the classified columns to do it',
+        );
     }
   }
 
   // ── queries ──
 
-  #select(fields: Fields, outer: Scope | undefined, use: Use): void {
+  #select(fields: Fields, outer: Scope | undefined, use: Use): undefined {
     const ctes = this.#with(fields.withClause, outer);
     const scope = scopeIn(outer, ctes);
     if (fields.op !== 'SETOP_NONE') {
-      for (const side of [fields.larg, fields.rarg]) this.#select(fieldsOf(side) ?? {}, scope, usedBy('a set operation (UNION, INTERSECT, EXCEPT)'));
+      for (const side of [fields.larg, fields.rarg])
+        this.#select(fieldsOf(side) ?? {}, scope, usedBy('a set operation (UNION, INTERSECT, EXCEPT)'));
     }
     for (const item of listOf(fields.fromClause)) this.#from(item, scope);
     const outputs = new Outputs();
@@ -158,22 +167,25 @@ class Inspector {
     if (fields?.recursive === true) for (const query of queries) names.add(String(query.ctename));
     for (const query of queries) {
       const scope: Scope = { sources: [], parent: outer, ctes: new Set(names) };
-      eachNode(query.ctequery, (kind, inner) => this.#inner(kind, inner, scope, usedBy('a common table expression (WITH)')));
+      eachNode(query.ctequery, (kind, inner) =>
+        this.#inner(kind, inner, scope, usedBy('a common table expression (WITH)')),
+      );
       names.add(String(query.ctename));
     }
     return names;
   }
 
   /** A query or a change inside another statement: nobody sees its rows but that one. */
-  #inner(kind: string, fields: Fields, scope: Scope, use: Use): void {
+  #inner(kind: string, fields: Fields, scope: Scope, use: Use): undefined {
     if (kind === 'SelectStmt') this.#select(fields, scope, use);
-    else if (kind === 'InsertStmt' || kind === 'UpdateStmt' || kind === 'DeleteStmt' || kind === 'MergeStmt') this.#change(kind, fields, scope, use);
+    else if (kind === 'InsertStmt' || kind === 'UpdateStmt' || kind === 'DeleteStmt' || kind === 'MergeStmt')
+      this.#change(kind, fields, scope, use);
     else throw new Unsafe('it holds a statement that cannot be followed there', 'send that statement by itself');
   }
 
-  #from(item: unknown, scope: Scope): void {
+  #from(item: unknown, scope: Scope): undefined {
     const node = unwrap(item);
-    if (node === undefined) return;
+    if (node === undefined) return undefined;
     const [kind, fields] = node;
     const alias = fieldsOf(fields.alias);
     const aliasName = text(alias?.aliasname);
@@ -181,13 +193,18 @@ class Inspector {
       case 'RangeVar': {
         const table = this.#relation(fields, scope.ctes);
         if (table.sensitive && listOf(alias?.colnames).length > 0) {
-          throw new Unsafe(`it renames the columns of ${table.name}, some of which are classified`, `leave out the column list after ${table.name}`);
+          throw new Unsafe(
+            `it renames the columns of ${table.name}, some of which are classified`,
+            `leave out the column list after ${table.name}`,
+          );
         }
         scope.sources.push({ alias: aliasName ?? text(fields.relname) ?? '', table });
-        return;
+        return undefined;
       }
       case 'RangeSubselect':
-        eachNode(fields.subquery, (inner, innerFields) => this.#inner(inner, innerFields, scope, usedBy('a sub-query')));
+        eachNode(fields.subquery, (inner, innerFields) =>
+          this.#inner(inner, innerFields, scope, usedBy('a sub-query')),
+        );
         break;
       case 'JoinExpr':
         return this.#join(fields, scope);
@@ -206,35 +223,43 @@ class Inspector {
     scope.sources.push({ alias: aliasName ?? '', table: clean(aliasName ?? '') });
   }
 
-  #join(fields: Fields, scope: Scope): void {
+  #join(fields: Fields, scope: Scope): undefined {
     const before = scope.sources.length;
     this.#from(fields.larg, scope);
     this.#from(fields.rarg, scope);
     const joined = scope.sources.slice(before);
     const sensitive = joined.find(({ table }) => table.sensitive)?.table;
     if (fields.isNatural === true && sensitive !== undefined) {
-      throw new Unsafe(`NATURAL JOIN may compare classified columns of ${sensitive.name}`, 'join with ON or USING on an unclassified column');
+      throw new Unsafe(
+        `NATURAL JOIN may compare classified columns of ${sensitive.name}`,
+        'join with ON or USING on an unclassified column',
+      );
     }
     const columns = namesIn(fields.usingClause);
-    for (const column of columns) for (const { table } of joined) this.#unless(table.hidden.get(column), 'JOIN … USING');
+    for (const column of columns)
+      for (const { table } of joined) this.#unless(table.hidden.get(column), 'JOIN … USING');
     this.#expression(fields.quals, scope, 'a join condition');
     const usingAlias = text(fieldsOf(fields.join_using_alias)?.aliasname);
     if (usingAlias !== undefined) scope.sources.push({ alias: usingAlias, table: clean(usingAlias, new Set(columns)) });
     const alias = text(fieldsOf(fields.alias)?.aliasname);
-    if (alias === undefined) return;
-    if (sensitive !== undefined) throw new Unsafe(`it gives one name to a join that holds classified columns of ${sensitive.name}`, `leave out the alias ${alias}`);
+    if (alias === undefined) return undefined;
+    if (sensitive !== undefined)
+      throw new Unsafe(
+        `it gives one name to a join that holds classified columns of ${sensitive.name}`,
+        `leave out the alias ${alias}`,
+      );
     scope.sources.push({ alias, table: clean(alias) });
   }
 
   /** One item of a SELECT or RETURNING list. */
-  #output(target: Fields, scope: Scope, use: Use, outputs: Outputs): void {
+  #output(target: Fields, scope: Scope, use: Use, outputs: Outputs): undefined {
     const column = as('ColumnRef', target.val);
     const position = outputs.next(target);
     if (column === undefined) return this.#expression(target.val, scope, use.shown ? 'an expression' : use.as);
     const path = namesIn(column.fields);
     if (!use.shown) {
       if (!use.counted) this.#column(path, scope, use.as);
-      return;
+      return undefined;
     }
     if (path.at(-1) === '*') {
       outputs.stars = true;
@@ -244,7 +269,7 @@ class Inspector {
           outputs.masked.set(name, hidden.label);
         }
       }
-      return;
+      return undefined;
     }
     const meaning = meaningOf(path, scope);
     if (meaning.kind !== 'hidden') return this.#column(path, scope, 'the SELECT list');
@@ -254,13 +279,13 @@ class Inspector {
   }
 
   /** An item of ORDER BY, GROUP BY or DISTINCT ON: a position in the SELECT list, a name there, or an expression. */
-  #outputReference(item: unknown, scope: Scope, outputs: Outputs, where: string): void {
+  #outputReference(item: unknown, scope: Scope, outputs: Outputs, where: string): undefined {
     const node = unwrap(item);
-    if (node === undefined) return;
+    if (node === undefined) return undefined;
     const [kind, fields] = node;
     if (kind === 'GroupingSet' || kind === 'RowExpr') {
       for (const part of listOf(fields.content ?? fields.args)) this.#outputReference(part, scope, outputs, where);
-      return;
+      return undefined;
     }
     if (kind === 'A_Const' && outputs.masked.size > 0) {
       const label = outputs.stars ? [...outputs.masked.values()][0] : outputs.positions.get(Number(constantText(item)));
@@ -270,14 +295,15 @@ class Inspector {
       const path = namesIn(fields.fields);
       const label = path.length === 1 ? outputs.masked.get(path[0] ?? '') : undefined;
       if (label !== undefined) throw this.#misuse(label, where);
-      if (path.length === 1 && outputs.names.has(path[0] ?? '') && meaningOf(path, scope).kind === 'unknown') return;
+      if (path.length === 1 && outputs.names.has(path[0] ?? '') && meaningOf(path, scope).kind === 'unknown')
+        return undefined;
     }
     this.#expression(item, scope, where);
   }
 
   // ── changes ──
 
-  #change(kind: string, fields: Fields, outer: Scope, use: Use): void {
+  #change(kind: string, fields: Fields, outer: Scope, use: Use): undefined {
     const ctes = this.#with(fields.withClause, outer);
     const scope = scopeIn(outer, ctes);
     const relation = fieldsOf(fields.relation) ?? {};
@@ -286,9 +312,15 @@ class Inspector {
     scope.sources.push({ alias, table });
     if (kind === 'InsertStmt') {
       const rows = { sources: [], parent: outer, ctes };
-      eachNode(fields.selectStmt, (inner, innerFields) => this.#inner(inner, innerFields, rows, usedBy('INSERT … SELECT')));
+      eachNode(fields.selectStmt, (inner, innerFields) =>
+        this.#inner(inner, innerFields, rows, usedBy('INSERT … SELECT')),
+      );
       this.#expression(fields.cols, scope, 'a subscript');
-      this.#onConflict(fieldsOf(fields.onConflictClause), { ...scope, sources: [...scope.sources, { alias: 'excluded', table: clean('excluded'), qualifiedOnly: true }] }, table);
+      this.#onConflict(
+        fieldsOf(fields.onConflictClause),
+        { ...scope, sources: [...scope.sources, { alias: 'excluded', table: clean('excluded'), qualifiedOnly: true }] },
+        table,
+      );
     }
     for (const item of listOf(fields.fromClause ?? fields.usingClause)) this.#from(item, scope);
     if (fields.sourceRelation !== undefined) this.#from(fields.sourceRelation, scope);
@@ -299,8 +331,8 @@ class Inspector {
     this.#returning(fieldsOf(fields.returningClause), scope, table, use);
   }
 
-  #onConflict(clause: Fields | undefined, scope: Scope, table: Table): void {
-    if (clause === undefined) return;
+  #onConflict(clause: Fields | undefined, scope: Scope, table: Table): undefined {
+    if (clause === undefined) return undefined;
     const infer = fieldsOf(clause.infer);
     for (const item of listOf(infer?.indexElems)) {
       const element = as('IndexElem', item) ?? {};
@@ -313,44 +345,59 @@ class Inspector {
   }
 
   /** `old` and `new` (PostgreSQL 18) come without the origin that masks go by. */
-  #returning(clause: Fields | undefined, outer: Scope, table: Table, use: Use): void {
-    if (clause === undefined) return;
-    const versions: Table = { ...table, hidden: new Map([...table.hidden].map(([name, { label }]) => [name, { label, maskable: false }])) };
+  #returning(clause: Fields | undefined, outer: Scope, table: Table, use: Use): undefined {
+    if (clause === undefined) return undefined;
+    const versions: Table = {
+      ...table,
+      hidden: new Map([...table.hidden].map(([name, { label }]) => [name, { label, maskable: false }])),
+    };
     const aliases = listOf(clause.options).map((option) => text(as('ReturningOption', option)?.value) ?? '');
-    const sources: Source[] = [...aliases, 'old', 'new'].map((alias) => ({ alias, table: versions, qualifiedOnly: true }));
+    const sources: Source[] = [...aliases, 'old', 'new'].map((alias) => ({
+      alias,
+      table: versions,
+      qualifiedOnly: true,
+    }));
     const named = new Set(outer.sources.map(({ alias }) => alias));
     const scope = { ...outer, sources: [...outer.sources, ...sources.filter(({ alias }) => !named.has(alias))] };
     const outputs = new Outputs();
     for (const target of listOf(clause.exprs)) this.#output(as('ResTarget', target) ?? {}, scope, use, outputs);
   }
 
-  #copy(fields: Fields, root: Scope): void {
+  #copy(fields: Fields, root: Scope): undefined {
     eachNode(fields.query, (kind, inner) => this.#inner(kind, inner, root, usedBy('COPY (…) TO')));
     const relation = fieldsOf(fields.relation);
-    if (relation === undefined) return;
+    if (relation === undefined) return undefined;
     const table = this.#relation(relation, noNames);
-    if (fields.is_from === true) return this.#expression(fields.whereClause, { ...root, sources: [{ alias: table.name, table }] }, 'COPY … WHERE');
+    if (fields.is_from === true)
+      return this.#expression(fields.whereClause, { ...root, sources: [{ alias: table.name, table }] }, 'COPY … WHERE');
     const columns = listOf(fields.attlist).map((name) => text(as('String', name)?.sval) ?? '');
     for (const [name, hidden] of table.hidden) {
       if (columns.length > 0 && !columns.includes(name)) continue;
-      throw new Unsafe(`COPY cannot mask ${hidden.label}`, `list the unclassified columns after ${table.name}, or use SELECT`);
+      throw new Unsafe(
+        `COPY cannot mask ${hidden.label}`,
+        `list the unclassified columns after ${table.name}, or use SELECT`,
+      );
     }
   }
 
   // ── definitions ──
 
   /** Touches the relations that it names, and reads none of their rows. */
-  #mention(kind: string, fields: Fields): void {
+  #mention(kind: string, fields: Fields): undefined {
     for (const table of this.#mentioned(kind, fields)) if (table.sensitive) this.touches = true;
   }
 
-  #definition(kind: string, fields: Fields, root: Scope): void {
+  #definition(kind: string, fields: Fields, root: Scope): undefined {
     const tables = this.#mentioned(kind, fields).filter(({ sensitive }) => sensitive);
     if (tables.length > 0) this.touches = true;
     if (reshapes.has(kind) || isReshapingTable(kind, fields)) {
       this.#reshaped = true;
       const moved = tables[0];
-      if (moved !== undefined) throw new Unsafe(`it renames or moves ${moved.name}, which holds classified columns, or parts of it`, 'ask somebody who may see them to do it');
+      if (moved !== undefined)
+        throw new Unsafe(
+          `it renames or moves ${moved.name}, which holds classified columns, or parts of it`,
+          'ask somebody who may see them to do it',
+        );
     }
     const scope: Scope = { ...root, sources: tables.map((table) => ({ alias: table.name, table })) };
     this.#strings(kind, fields, tables);
@@ -358,9 +405,10 @@ class Inspector {
     for (const relation of changedNames(kind, fields).created) this.#create(relation);
   }
 
-  #defined(kind: string, fields: Fields, scope: Scope): void {
+  #defined(kind: string, fields: Fields, scope: Scope): undefined {
     if (kind === 'SelectStmt') return this.#select(fields, { ...scope, sources: [] }, usedBy('a definition'));
-    if (kind === 'ExecuteStmt') throw new Unsafe('it keeps the rows of a prepared statement', 'write the query itself in its place');
+    if (kind === 'ExecuteStmt')
+      throw new Unsafe('it keeps the rows of a prepared statement', 'write the query itself in its place');
     if (kind.endsWith('Stmt')) return this.#statement(kind, fields, scopeIn(undefined, noNames));
     if (kind === 'ColumnRef' || kind === 'FuncCall' || kind === 'A_Expr' || kind === 'SubLink' || kind === 'TypeName') {
       return this.#node(kind, fields, scope, 'a definition');
@@ -369,8 +417,8 @@ class Inspector {
   }
 
   /** Definitions name columns in plain strings: an index on a classified column tells its order and its duplicates. */
-  #strings(kind: string, fields: Fields, tables: readonly Table[]): void {
-    if (tables.length === 0 || kind === 'SelectStmt') return;
+  #strings(kind: string, fields: Fields, tables: readonly Table[]): undefined {
+    if (tables.length === 0 || kind === 'SelectStmt') return undefined;
     for (const via of ['name', 'sval', 'colname', 'subname']) {
       const name = text(fields[via]);
       if (name !== undefined) for (const table of tables) this.#unless(table.hidden.get(name), 'a definition');
@@ -393,23 +441,23 @@ class Inspector {
     return tables;
   }
 
-  #create(relation: Fields | undefined): void {
+  #create(relation: Fields | undefined): undefined {
     const name = text(relation?.relname);
     if (name !== undefined) this.#created.add(name);
   }
 
   // ── expressions ──
 
-  #expression(value: unknown, scope: Scope, where: string): void {
-    if (value === undefined) return;
+  #expression(value: unknown, scope: Scope, where: string): undefined {
+    if (value === undefined) return undefined;
     eachNode(value, (kind, fields) => this.#node(kind, fields, scope, where));
   }
 
-  #parts(kind: string, fields: Fields, scope: Scope, where: string): void {
+  #parts(kind: string, fields: Fields, scope: Scope, where: string): undefined {
     eachChild(kind, fields, (child, inner) => this.#node(child, inner, scope, where));
   }
 
-  #node(kind: string, fields: Fields, scope: Scope, where: string): void {
+  #node(kind: string, fields: Fields, scope: Scope, where: string): undefined {
     switch (kind) {
       case 'ColumnRef':
         return this.#column(namesIn(fields.fields), scope, where);
@@ -423,16 +471,31 @@ class Inspector {
         this.#operator(fields.operName === undefined ? ['='] : namesIn(fields.operName));
         this.#expression(fields.testexpr, scope, where);
         return eachNode(fields.subselect, (inner, innerFields) =>
-          this.#inner(inner, innerFields, scope, fields.subLinkType === 'EXISTS_SUBLINK' && isPlainSelect(innerFields) ? counted : usedBy('a sub-query')),
+          this.#inner(
+            inner,
+            innerFields,
+            scope,
+            fields.subLinkType === 'EXISTS_SUBLINK' && isPlainSelect(innerFields) ? counted : usedBy('a sub-query'),
+          ),
         );
       case 'FuncCall':
         this.#function(namesIn(fields.funcname));
-        return this.#parts(kind, fields, scope, where === 'an expression' ? `an argument of ${namesIn(fields.funcname).at(-1)}()` : where);
+        return this.#parts(
+          kind,
+          fields,
+          scope,
+          where === 'an expression' ? `an argument of ${namesIn(fields.funcname).at(-1)}()` : where,
+        );
       case 'A_Expr':
-        this.#operator(fields.kind === 'AEXPR_OP' || !namesIn(fields.name).at(-1)?.includes('BETWEEN') ? namesIn(fields.name) : ['<=']);
+        this.#operator(
+          fields.kind === 'AEXPR_OP' || !namesIn(fields.name).at(-1)?.includes('BETWEEN')
+            ? namesIn(fields.name)
+            : ['<='],
+        );
         return this.#parts(kind, fields, scope, where);
       case 'A_Indirection':
-        for (const name of namesIn(fields.indirection)) if (name !== '*' && this.#catalog.opaqueFunctions.has(name)) this.#function([name]);
+        for (const name of namesIn(fields.indirection))
+          if (name !== '*' && this.#catalog.opaqueFunctions.has(name)) this.#function([name]);
         return this.#parts(kind, fields, scope, where);
       case 'SortBy':
         this.#operator(namesIn(fields.useOp));
@@ -448,21 +511,28 @@ class Inspector {
     }
   }
 
-  #column(path: readonly string[], scope: Scope, where: string): void {
+  #column(path: readonly string[], scope: Scope, where: string): undefined {
     if (path.at(-1) === '*') {
       for (const { table } of this.#starred(path, scope)) {
         const [hidden] = table.hidden.values();
         if (hidden !== undefined) throw new Unsafe(`${path.join('.')} in ${where} reads ${hidden.label}`, nameColumns);
       }
-      return;
+      return undefined;
     }
     const meaning = meaningOf(path, scope);
     const name = path.join('.');
     if (meaning.kind === 'hidden') throw this.#misuse(meaning.column.label, where);
-    if (meaning.kind === 'row') throw new Unsafe(`${name} in ${where} reads whole rows of ${meaning.source.table.name}, with its classified columns`, nameColumns);
+    if (meaning.kind === 'row')
+      throw new Unsafe(
+        `${name} in ${where} reads whole rows of ${meaning.source.table.name}, with its classified columns`,
+        nameColumns,
+      );
     if (meaning.kind === 'unknown') {
       const of = meaning.source === undefined ? '' : ` of ${meaning.source.table.name}`;
-      throw new Unsafe(`${name} in ${where} is not a column${of} that the gateway knows`, 'check its name; if it is new, try again in a moment');
+      throw new Unsafe(
+        `${name} in ${where} is not a column${of} that the gateway knows`,
+        'check its name; if it is new, try again in a moment',
+      );
     }
     // `row.name` calls the function `name` where there is no such column.
     const last = path.at(-1) ?? '';
@@ -472,7 +542,8 @@ class Inspector {
   #starred(path: readonly string[], scope: Scope): readonly Source[] {
     const sources = starSources(path, scope);
     if (sources.length > 0 || path.length === 1) return sources;
-    if (meaningOf(path, scope).kind === 'unknown') throw new Unsafe(`nobody knows what ${path.join('.')} stands for`, nameColumns);
+    if (meaningOf(path, scope).kind === 'unknown')
+      throw new Unsafe(`nobody knows what ${path.join('.')} stands for`, nameColumns);
     return sources;
   }
 
@@ -481,46 +552,60 @@ class Inspector {
     const name = text(fields.relname) ?? '';
     if (schema === undefined && ctes.has(name)) return clean(name);
     const system = schema === undefined ? isSystemName(name) : isSystemSchema(schema);
-    if (holdsValues(name)) throw new Unsafe(`${name} holds copies of values from classified columns or of other people's statements`, 'ask somebody who may see them');
+    if (holdsValues(name))
+      throw new Unsafe(
+        `${name} holds copies of values from classified columns or of other people's statements`,
+        'ask somebody who may see them',
+      );
     const table = tableNamed(this.#catalog, this.#hidden, schema, name);
     if (table !== undefined) {
       if (table.sensitive) this.touches = true;
       return table;
     }
     if (system || this.#created.has(name) || this.#options.created?.has(name) === true) return clean(name);
-    throw new Unsafe(`${schema === undefined ? '' : `${schema}.`}${name} is not a relation that the gateway knows`, 'check its name; if it is new, try again in a moment');
+    throw new Unsafe(
+      `${schema === undefined ? '' : `${schema}.`}${name} is not a relation that the gateway knows`,
+      'check its name; if it is new, try again in a moment',
+    );
   }
 
-  #function(name: readonly string[]): void {
+  #function(name: readonly string[]): undefined {
     const last = name.at(-1) ?? '';
     const opaque =
       (name.at(-2) !== 'pg_catalog' && this.#catalog.opaqueFunctions.has(last)) ||
       effectOf(name, this.#catalog.trustedFunctions)?.opaque === true;
-    if (opaque) throw new Unsafe(`${name.join('.')}() may read classified data, and the gateway cannot see through it`, noCode);
+    if (opaque)
+      throw new Unsafe(`${name.join('.')}() may read classified data, and the gateway cannot see through it`, noCode);
   }
 
-  #operator(name: readonly string[]): void {
+  #operator(name: readonly string[]): undefined {
     const last = name.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) return undefined;
     const schema = name.length > 1 ? name.at(-2) : undefined;
     const { trustedOperators, opaqueOperators } = this.#catalog;
-    if (schema === 'pg_catalog' && builtinOperators.has(last)) return;
+    if (schema === 'pg_catalog' && builtinOperators.has(last)) return undefined;
     const known = builtinOperators.has(last) && schema === undefined;
     if (opaqueOperators.has(last) || !(known || trustedOperators.has(last))) {
-      throw new Unsafe(`the operator ${name.join('.')} may run code that the gateway cannot see through`, 'use an operator of PostgreSQL itself');
+      throw new Unsafe(
+        `the operator ${name.join('.')} may run code that the gateway cannot see through`,
+        'use an operator of PostgreSQL itself',
+      );
     }
   }
 
-  #type(name: readonly string[]): void {
+  #type(name: readonly string[]): undefined {
     const last = name.at(-1) ?? '';
-    if (name.at(-2) === 'pg_catalog') return;
+    if (name.at(-2) === 'pg_catalog') return undefined;
     const { opaqueTypes } = this.#catalog;
     if (opaqueTypes.has(last) || (last.startsWith('_') && opaqueTypes.has(last.slice(1)))) {
-      throw new Unsafe(`the type ${name.join('.')} may run code that the gateway cannot see through`, 'use a type of PostgreSQL itself');
+      throw new Unsafe(
+        `the type ${name.join('.')} may run code that the gateway cannot see through`,
+        'use a type of PostgreSQL itself',
+      );
     }
   }
 
-  #unless(column: HiddenColumn | undefined, where: string): void {
+  #unless(column: HiddenColumn | undefined, where: string): undefined {
     if (column !== undefined) throw this.#misuse(column.label, where);
   }
 
@@ -529,7 +614,10 @@ class Inspector {
   }
 
   #unmaskable(column: HiddenColumn, where: string): Unsafe {
-    return new Unsafe(`${column.label} cannot be masked in ${where}`, 'leave the column out, or ask for it to be classified itself');
+    return new Unsafe(
+      `${column.label} cannot be masked in ${where}`,
+      'leave the column out, or ask for it to be classified itself',
+    );
   }
 }
 

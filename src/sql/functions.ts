@@ -14,7 +14,7 @@ const administers = effect('administer', true);
 const writes = effect('write', false);
 const unknown = effect('execute', true);
 
-/** Functions of pg_catalog that do more than compute. Names that begin with `pg_` or `lo` need no entry to be held for administration. */
+/** Functions of pg_catalog that do more than compute. Names that begin with `pg_` or `lo_` need no entry to be held for administration. */
 const effects: ReadonlyMap<string, FunctionEffect> = new Map([
   // Run text or read whole tables, schemas and cursors by name.
   ...entries(
@@ -33,10 +33,13 @@ const effects: ReadonlyMap<string, FunctionEffect> = new Map([
   ...entries('pg_stat_clear_snapshot pg_stat_force_next_flush', effect('session', false)),
   // Looked into separately: the setting decides.
   ...entries('set_config', effect('session', false)),
-  ...entries('loread lowrite currtid2 gin_clean_pending_list brin_summarize_new_values brin_summarize_range brin_desummarize_range', administers),
+  ...entries(
+    'loread lowrite currtid2 gin_clean_pending_list brin_summarize_new_values brin_summarize_range brin_desummarize_range',
+    administers,
+  ),
 ]);
 
-const administrative = /^(?:pg_|lo_|lo$|binary_upgrade_|fmgr_|dblink|\w*_handler$)/;
+const administrative = /^(?:pg_|lo_|binary_upgrade_|fmgr_|dblink|\w*_handler$)/;
 
 /**
  * The effect of calling a function by this (qualified) name, as it is in the syntax tree; undefined for one that only computes.
@@ -60,7 +63,7 @@ export function takesNames(name: string): boolean {
   return namesTaken.test(name);
 }
 const namesTaken =
-  /^(?:pg_|lo|has_\w+_privilege$|to_reg|reg|nextval$|setval$|currval$|lastval$|set_config$|current_setting$|row_security_active$|(?:col|obj|shobj)_description$|format_type$)|_to_xml/;
+  /^(?:pg_|lo_|loread$|lowrite$|has_\w+_privilege$|to_reg|reg(?!exp|r_)|nextval$|setval$|currval$|lastval$|set_config$|current_setting$|row_security_active$|(?:col|obj|shobj)_description$|format_type$)|_to_xml/;
 
 function* entries(names: string, value: FunctionEffect): Iterable<[string, FunctionEffect]> {
   for (const name of names.trim().split(/\s+/)) yield [name, value];

@@ -9,7 +9,13 @@ export interface Hidden {
 
 export function hide(classifications: Iterable<string>): Hidden {
   const set = new Set(classifications);
-  return { classifications: set, key: [...set].sort().map((name) => JSON.stringify(name)).join(',') };
+  return {
+    classifications: set,
+    key: [...set]
+      .sort()
+      .map((name) => JSON.stringify(name))
+      .join(','),
+  };
 }
 
 /** A column that must not be read, and what to call it in a message. */
@@ -45,7 +51,12 @@ export function hidesAnything(catalog: Catalog, hidden: Hidden): boolean {
 }
 
 /** What a relation name may stand for; undefined when the catalog knows none of that name. search_path does not matter: any schema counts. */
-export function tableNamed(catalog: Catalog, hidden: Hidden, schema: string | undefined, name: string): Table | undefined {
+export function tableNamed(
+  catalog: Catalog,
+  hidden: Hidden,
+  schema: string | undefined,
+  name: string,
+): Table | undefined {
   const named = catalog.named(name);
   const temporary = schema === 'pg_temp';
   const candidates = schema === undefined || temporary ? named : named.filter((relation) => relation.schema === schema);

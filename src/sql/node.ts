@@ -19,7 +19,7 @@ export function as(kind: string, value: unknown): Fields | undefined {
 }
 
 /** Visits every node directly inside this one, in whatever field: nothing a future grammar adds is passed over. */
-export function eachChild(kind: string, fields: Fields, visit: Visit): void {
+export function eachChild(kind: string, fields: Fields, visit: Visit): undefined {
   for (const via in fields) {
     const value = fields[via];
     if (typeof value !== 'object' || value === null) continue;
@@ -30,10 +30,10 @@ export function eachChild(kind: string, fields: Fields, visit: Visit): void {
 }
 
 /** Visits a wrapped node, or each of a list of them. */
-export function eachNode(value: unknown, visit: (kind: string, fields: Fields) => void): void {
+export function eachNode(value: unknown, visit: (kind: string, fields: Fields) => void): undefined {
   if (Array.isArray(value)) {
     for (const item of value) eachNode(item, visit);
-    return;
+    return undefined;
   }
   const node = unwrap(value);
   if (node !== undefined) visit(node[0], node[1]);

@@ -78,10 +78,16 @@ function rawStatements(source: string): readonly RawStatement[] {
   } catch (error) {
     // Whatever goes wrong in the parser, from a syntax error to an exhausted stack, means that nobody knows what the text does.
     if (!(error instanceof SqlError)) {
-      throw new Refusal('UNPARSABLE', 'the statement is too complex to be parsed', { advice: 'simplify it or split it' });
+      throw new Refusal('UNPARSABLE', 'the statement is too complex to be parsed', {
+        advice: 'simplify it or split it',
+      });
     }
-    const position = error.sqlDetails?.cursorPosition;
-    const where = position === undefined || position <= 0 ? '' : ` (position ${position})`;
+    // The parser counts bytes from 0; people count characters from 1.
+    const offset = error.sqlDetails?.cursorPosition;
+    const where =
+      offset === undefined || offset < 0
+        ? ''
+        : ` (position ${Buffer.from(source).toString('utf8', 0, offset).length + 1})`;
     throw new Refusal('UNPARSABLE', `${firstLine(error.message)}${where}`);
   }
 }
@@ -95,7 +101,9 @@ function firstLine(message: string): string {
 function checkNode(kind: string, fields: Fields, depth: number): void {
   if (!nodeKinds.has(kind)) throw unsupported(kind);
   if (depth > maxDepth) {
-    throw new Refusal('LIMIT_EXCEEDED', `the statement is nested more than ${maxDepth} levels deep`, { advice: 'split it' });
+    throw new Refusal('LIMIT_EXCEEDED', `the statement is nested more than ${maxDepth} levels deep`, {
+      advice: 'split it',
+    });
   }
   const structs = structFields[kind];
   for (const name in fields) {

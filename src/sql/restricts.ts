@@ -10,7 +10,8 @@ export function restricts(where: unknown, targets?: ReadonlySet<string>): boolea
   if (node === undefined) return false;
   const [kind, fields] = node;
   if (kind === 'CurrentOfExpr') return true;
-  if (kind === 'BoolExpr') return fields.boolop === 'AND_EXPR' && listOf(fields.args).some((part) => restricts(part, targets));
+  if (kind === 'BoolExpr')
+    return fields.boolop === 'AND_EXPR' && listOf(fields.args).some((part) => restricts(part, targets));
   if (kind === 'SubLink') return isMembership(fields, targets);
   if (kind === 'A_Expr') return isComparison(fields, targets);
   return false;
@@ -57,15 +58,22 @@ function isColumn(value: unknown, targets: ReadonlySet<string> | undefined): boo
     return names.at(-1) !== '*' && (names.length === 1 || targets === undefined || targets.has(names.at(-2) ?? ''));
   }
   const cast = as('TypeCast', value);
-  if (cast !== undefined) return !isBoolean(cast.typeName) && as('ColumnRef', cast.arg) !== undefined && isColumn(cast.arg, targets);
+  if (cast !== undefined)
+    return !isBoolean(cast.typeName) && as('ColumnRef', cast.arg) !== undefined && isColumn(cast.arg, targets);
   const call = as('FuncCall', value);
   if (call === undefined) return false;
   const name = namesIn(call.funcname).at(-1);
-  return (name === 'lower' || name === 'upper') && listOf(call.args).length === 1 && isColumn(listOf(call.args)[0], targets);
+  return (
+    (name === 'lower' || name === 'upper') && listOf(call.args).length === 1 && isColumn(listOf(call.args)[0], targets)
+  );
 }
 
 function isBoolean(typeName: unknown): boolean {
-  return namesIn((typeName as Fields | undefined)?.names).at(-1)?.startsWith('bool') === true;
+  return (
+    namesIn((typeName as Fields | undefined)?.names)
+      .at(-1)
+      ?.startsWith('bool') === true
+  );
 }
 
 /** The same for every row: no column in it, and sub-selects only if they are restricted themselves. */

@@ -48,7 +48,8 @@ function unqualified(name: string, scope: Scope): Meaning {
     sensitive ||= table.sensitive;
   }
   if (best !== undefined) return { kind: 'hidden', column: best };
-  for (const source of sourcesFrom(scope)) if (source.alias === name && source.table.sensitive) return { kind: 'row', source };
+  for (const source of sourcesFrom(scope))
+    if (source.alias === name && source.table.sensitive) return { kind: 'row', source };
   return !known && sensitive ? { kind: 'unknown' } : { kind: 'clean' };
 }
 

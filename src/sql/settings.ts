@@ -48,7 +48,8 @@ const pinned: { readonly [name: string]: { readonly same: ReadonlySet<string>; r
  * computed, or the setting goes back to its default. Row security stays either way: `row_security = off` raises an error where a policy would filter.
  */
 export function settingEffect(name: string | undefined, value: string | undefined): SettingEffect {
-  if (name === undefined) return { action: 'administer', forbidden: 'the name of the setting is computed, so nobody can tell what is set' };
+  if (name === undefined)
+    return { action: 'administer', forbidden: 'the name of the setting is computed, so nobody can tell what is set' };
   const setting = name.toLowerCase();
   const pin = pinned[setting];
   if (pin !== undefined) {

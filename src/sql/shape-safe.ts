@@ -12,7 +12,12 @@ const patternKinds = new Set(['AEXPR_LIKE', 'AEXPR_ILIKE', 'AEXPR_SIMILAR']);
  */
 export function shapeSafe(statements: readonly Statement[]): boolean {
   const [statement] = statements;
-  return statements.length === 1 && statement !== undefined && plain.has(statement.kind) && isSafe(statement.kind, statement.fields);
+  return (
+    statements.length === 1 &&
+    statement !== undefined &&
+    plain.has(statement.kind) &&
+    isSafe(statement.kind, statement.fields)
+  );
 }
 
 function isSafe(kind: string, fields: Fields): boolean {
@@ -50,7 +55,11 @@ function isSafe(kind: string, fields: Fields): boolean {
 
 /** `ORDER BY 2`, `GROUP BY 1`, `DISTINCT ON (1)`: the literal says which column. */
 function hasPositions(select: Fields): boolean {
-  const items = [select.groupClause, select.distinctClause, listOf(select.sortClause).map((item) => as('SortBy', item)?.node)];
+  const items = [
+    select.groupClause,
+    select.distinctClause,
+    listOf(select.sortClause).map((item) => as('SortBy', item)?.node),
+  ];
   return items.some((list) => listOf(list).some(isPosition));
 }
 

@@ -190,7 +190,10 @@ function isCounted(source: string, at: number): boolean {
   if (code !== 40) return false;
   do before -= 1;
   while (before >= 0 && isSpace(source.charCodeAt(before)));
-  return (source.charCodeAt(before) | 32) === 116 && source.slice(Math.max(0, before - 4), before + 1).toLowerCase() === 'float';
+  return (
+    (source.charCodeAt(before) | 32) === 116 &&
+    source.slice(Math.max(0, before - 4), before + 1).toLowerCase() === 'float'
+  );
 }
 
 function isSpace(code: number): boolean {

@@ -181,7 +181,8 @@ const transactionKinds: { readonly [kind: string]: StatementRule | undefined } =
 };
 
 /** Objects that are dropped, altered or created by administrators. */
-const administrativeObjects = /^OBJECT_(?:ACCESS_METHOD|CAST|CONVERSION|DATABASE|EVENT_TRIGGER|EXTENSION|FDW|FOREIGN_SERVER|LANGUAGE|OPCLASS|OPFAMILY|OPERATOR|POLICY|PUBLICATION|ROLE|SUBSCRIPTION|TABLESPACE|TRANSFORM|USER_MAPPING|PARAMETER_ACL)$/;
+const administrativeObjects =
+  /^OBJECT_(?:ACCESS_METHOD|CAST|CONVERSION|DATABASE|EVENT_TRIGGER|EXTENSION|FDW|FOREIGN_SERVER|LANGUAGE|OPCLASS|OPFAMILY|OPERATOR|POLICY|PUBLICATION|ROLE|SUBSCRIPTION|TABLESPACE|TRANSFORM|USER_MAPPING|PARAMETER_ACL)$/;
 
 /** The rule for one statement; undefined when nobody has looked at its kind. */
 export function ruleFor(kind: string, fields: Fields): StatementRule | undefined {
@@ -223,7 +224,9 @@ export function ruleFor(kind: string, fields: Fields): StatementRule | undefined
 }
 
 function object(base: StatementRule, verb: string, type: unknown): StatementRule {
-  const actions: readonly Action[] = administrativeObjects.test(String(type)) ? [...base.actions, 'administer'] : base.actions;
+  const actions: readonly Action[] = administrativeObjects.test(String(type))
+    ? [...base.actions, 'administer']
+    : base.actions;
   return { ...base, actions, verb: `${verb} ${objectWord(String(type))}` };
 }
 

@@ -88,7 +88,8 @@ export class PostgresPrograms {
   /** On a terminal, where psql completes names and takes Ctrl-C. Keys are typed with `type`. */
   async onTerminal(name: string, who: Who, args: readonly string[]): Promise<Program> {
     const env = { ...(await this.environment(who)), TERM: 'xterm' };
-    const command = [programPath(name), ...args].join(' ');
+    // `exec`, or the shell in between would take Ctrl-C too.
+    const command = ['exec', programPath(name), ...args].join(' ');
     return new Program('script', ['-qec', command, '/dev/null'], { env });
   }
 }

@@ -1,5 +1,4 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ProgramOptions {
   /** Added to PATH, HOME and a C.UTF-8 locale, which is all a program sees of this process. */
@@ -23,6 +22,8 @@ export class Program {
   readonly #child: ChildProcessWithoutNullStreams;
   #stdout = '';
   #stderr = '';
+  #heardOut = 0;
+  #heardErr = 0;
   #over = false;
   #wake: (() => void) | undefined;
 
@@ -72,15 +73,32 @@ export class Program {
     this.#child.kill(signal);
   }
 
-  /** Waits until the program has said this, on either channel. Rejects when it ends, or 20 s pass, before. */
+  /**
+   * Waits until the program says this, on either channel and after what it was last waited for. Rejects when it ends, or 20 s
+   * pass, before.
+   */
   async says(pattern: RegExp): Promise<void> {
     const deadline = Date.now() + 20_000;
-    while (!pattern.test(this.#stdout) && !pattern.test(this.#stderr)) {
+    while (!this.#heard(pattern)) {
       if (this.#over || Date.now() > deadline) {
         throw new Error(`it did not say ${pattern}, but:\n${this.#stdout}\n${this.#stderr}`);
       }
-      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), sleep(deadline - Date.now() + 1)]);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, deadline - Date.now() + 1);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
     }
+  }
+
+  #heard(pattern: RegExp): boolean {
+    const out = pattern.exec(this.#stdout.slice(this.#heardOut));
+    const err = pattern.exec(this.#stderr.slice(this.#heardErr));
+    if (out !== null) this.#heardOut += out.index + out[0].length;
+    if (err !== null) this.#heardErr += err.index + err[0].length;
+    return out !== null || err !== null;
   }
 }
 

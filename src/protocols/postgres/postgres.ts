@@ -40,8 +40,10 @@ async function serve(
   const { socket, line } = client;
   const target = line.target as Target<PostgresSettings>;
   let upstream: UpstreamConnection;
+  let leave: (() => void) | undefined;
   const state = states.of(target, gateway);
   try {
+    leave = state.enter();
     const credential = await gateway.credential(target);
     [upstream] = await Promise.all([
       connectUpstream({
@@ -55,6 +57,7 @@ async function serve(
       state.ready(),
     ]);
   } catch (error) {
+    leave?.();
     const refusal = error instanceof Refusal || error instanceof PeerError ? error : undefined;
     gateway.log('warn', 'postgres: target not reached', {
       target: target.name,
@@ -68,6 +71,7 @@ async function serve(
     return;
   }
   await run(client, gateway, keys, upstream, state);
+  leave();
 }
 
 /** Joins client and server until one of them, or the gateway, ends it. */

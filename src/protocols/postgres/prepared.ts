@@ -10,6 +10,8 @@ export interface Statement {
   readonly understood: Understood;
   /** What its meaning depends on beside its text; part of an approval. */
   readonly scope: string | undefined;
+  /** Of the schema that it was understood with. */
+  readonly version: string;
   /** From Describe, with all formats text. */
   fields: readonly Field[] | undefined;
 }
@@ -23,8 +25,8 @@ export interface Portal {
   readonly resultFormats: readonly Format[];
   /** From Describe, with the formats of its Bind. */
   fields: readonly Field[] | undefined;
-  /** Executed before with a row limit: going on needs no new decision. */
-  suspended: boolean;
+  /** It has been executed: going on with it needs no new decision. */
+  begun: boolean;
 }
 
 interface Entry<T> {
@@ -72,6 +74,10 @@ export class Names<T> {
   /** The server forgot it (Close). Only what is confirmed goes; a later proposal stays. */
   forget(name: string): void {
     this.#confirmed.delete(name);
+  }
+
+  forgetAll(): void {
+    this.#confirmed.clear();
   }
 
   get size(): number {

@@ -165,12 +165,12 @@ export class Replies {
     if (!unit.hidden) this.#emit(buffer.subarray(start, end));
     const next = this.units.first;
     if (next?.kind === 'execute' && unit.of.fields !== undefined && unit.of.kind === 'portal')
-      this.#adopt(next.run, unit.of.fields);
+      this.adopt(next.run, unit.of.fields);
     this.#locals();
   }
 
   /** Makes the plan for what follows; rows that cannot be masked are withheld. */
-  #adopt(run: Run, fields: readonly Field[]): void {
+  adopt(run: Run, fields: readonly Field[]): void {
     try {
       run.plan = this.#events.plan(fields, run);
     } catch (error) {
@@ -201,7 +201,7 @@ export class Replies {
     switch (type) {
       case Server.RowDescription: {
         this.#flush();
-        this.#adopt(run, parseRowDescription(buffer, start, end));
+        this.adopt(run, parseRowDescription(buffer, start, end));
         this.#frame(buffer, start, end, 0);
         return;
       }

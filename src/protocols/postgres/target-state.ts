@@ -15,6 +15,7 @@ const refreshAfterMs = 15_000;
 const maxAgeMs = 30_000;
 /** A refusal for something unknown asks the server first whether the schema changed, if it was not asked within this, ms. */
 const doubtAfterMs = 1000;
+const unreachableMs = 5000;
 
 /** One state per target, made when it is first needed. */
 export class TargetStates {
@@ -40,12 +41,17 @@ interface View {
 export class TargetState {
   readonly #catalogs: CatalogCache;
   readonly #commandBytes: number;
+  readonly #maxSessions: number;
   readonly #warn: (message: string) => void;
   #view: View | undefined;
+  #sessions = 0;
+  /** Why it was not reachable lately: asking anew for every caller who wants to know would only make it worse. */
+  #unreachable: { readonly at: number; readonly inspection: Inspection } | undefined;
   #refreshing = false;
 
   constructor(target: Target<PostgresSettings>, gateway: Gateway) {
     this.#commandBytes = gateway.limits.commandBytes;
+    this.#maxSessions = target.settings.maxConnections;
     this.#warn = (reason) =>
       gateway.log('warn', 'postgres: the target’s schema could not be read', { target: target.name, reason });
     this.#catalogs = new CatalogCache({
@@ -79,6 +85,11 @@ export class TargetState {
     this.#catalogs.stale();
   }
 
+  /** Changes with the schema. */
+  get version(): string {
+    return this.#current.catalog.version;
+  }
+
   /** What is known of the schema is more than a moment old. */
   get mayBeOld(): boolean {
     return this.#catalogs.age > doubtAfterMs;
@@ -103,13 +114,32 @@ export class TargetState {
     return this.understand(text).classified;
   }
 
+  /** Counts a session in; call the result when it ends. Throws Refusal LIMIT_EXCEEDED when the target has as many as it may. */
+  enter(): () => void {
+    if (this.#sessions >= this.#maxSessions) {
+      throw new Refusal('LIMIT_EXCEEDED', `the target has ${this.#maxSessions} sessions open, as many as it may`, {
+        advice: 'try again later',
+      });
+    }
+    this.#sessions += 1;
+    let left = false;
+    return () => {
+      if (!left) this.#sessions -= 1;
+      left = true;
+    };
+  }
+
   async inspect(): Promise<Inspection> {
+    if (this.#unreachable !== undefined && Date.now() - this.#unreachable.at < unreachableMs)
+      return this.#unreachable.inspection;
     try {
       const { role, warnings } = await this.#catalogs.get(maxAgeMs);
       return { reachable: true, mode: role.mode, warnings };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      return { reachable: false, mode: 'unknown', warnings: [error.message] };
+      const inspection = { reachable: false, mode: 'unknown', warnings: [error.message] };
+      this.#unreachable = { at: Date.now(), inspection };
+      return inspection;
     }
   }
 

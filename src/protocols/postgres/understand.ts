@@ -21,6 +21,9 @@ export interface Understood {
   /** SQL-level PREPARE and EXECUTE: names that this text defines or runs. */
   readonly prepares: readonly string[];
   readonly executes: readonly string[];
+  /** Prepared statements that it makes the server forget (DEALLOCATE, DISCARD ALL). */
+  readonly deallocates: readonly string[];
+  readonly deallocatesAll: boolean;
   /** Whether the reply can be masked as decided; `created`: relations this session made that the catalog does not know. */
   maskable(obligations: Obligations, created: ReadonlySet<string>): Refusal | undefined;
 }
@@ -40,6 +43,8 @@ export const unread: Understood = {
   doubtful: false,
   prepares: [],
   executes: [],
+  deallocates: [],
+  deallocatesAll: false,
   maskable: () => undefined,
 };
 
@@ -110,6 +115,11 @@ export class Understanding {
       doubtful: !exposure.safe,
       prepares: named('prepare'),
       executes: named('execute'),
+      deallocates: named('deallocate'),
+      deallocatesAll: statements.some(
+        ({ kind, name, resetsSettings }) =>
+          (kind === 'deallocate' && name === undefined) || (kind === 'discard' && resetsSettings),
+      ),
       maskable: (obligations, created) => this.#maskable(analysis, obligations, created),
     };
   }

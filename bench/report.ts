@@ -1,0 +1,116 @@
+import type { ForeignLoad } from './foreign-load.ts';
+import type { IdleResult } from './idle-connections.ts';
+import { type LargePath, type LargeResult, largePaths } from './large-result.ts';
+import { type SmallResult, smallPaths } from './small-statements.ts';
+import { difference, ratio, spread } from './statistics.ts';
+import { cell, number, table } from './table.ts';
+import { column, judge, type Result, speeds, verdictOf } from './targets.ts';
+
+/** The result of one scenario as text. Every figure is the median of the rounds, with the smallest and the largest. */
+export function report(result: Result): string {
+  switch (result.kind) {
+    case 'small':
+      return reportSmall(result);
+    case 'large':
+      return reportLarge(result);
+    case 'idle':
+      return reportIdle(result);
+  }
+}
+
+const names = { direct: 'direct', pgbouncer: 'PgBouncer', sallyport: 'Sallyport' };
+
+function reportSmall(result: SmallResult): string {
+  const { scenario, rounds, durableWrite, foreign } = result;
+  const tps = (path: keyof typeof names) => column(result, path, 'tps');
+  const rows = smallPaths.map((path) => {
+    const of = (figure: 'tps' | 'p50' | 'p99' | 'cpuPerQuery') => column(result, path, figure);
+    const added = (figure: 'p50' | 'p99') =>
+      path === 'direct' ? '' : cell(difference(of(figure), column(result, 'direct', figure)));
+    const cpu = path === 'direct' ? '' : cell(spread(of('cpuPerQuery')), 1);
+    const cpuRatio =
+      path === 'sallyport' ? cell(ratio(of('cpuPerQuery'), column(result, 'pgbouncer', 'cpuPerQuery')), 2) : '';
+    return [
+      names[path],
+      cell(spread(of('tps'))),
+      path === 'direct' ? '' : cell(ratio(of('tps'), tps('direct')), 2),
+      path === 'sallyport' ? cell(ratio(of('tps'), tps('pgbouncer')), 2) : '',
+      cell(spread(of('p50'))),
+      added('p50'),
+      cell(spread(of('p99'))),
+      added('p99'),
+      cpu,
+      cpuRatio,
+    ];
+  });
+  const what =
+    scenario.script === 'select-only' ? `select-only, ${scenario.mode}` : 'TPC-B (7 statements a transaction), simple';
+  const clients = scenario.clients === 1 ? '1 client' : `${scenario.clients} clients`;
+  const head = ['µs', 'tps', '× direct', '× PgB', 'p50', 'added', 'p99', 'added', 'CPU/statement', '× PgB'];
+  return [
+    `${scenario.name}: ${what}, ${clients}, ${roundsText(rounds.direct.length)}`,
+    table(head, rows),
+    `  durable write ${cell(spread(durableWrite))} µs · ${foreignText(foreign)}`,
+  ].join('\n');
+}
+
+function reportLarge(result: LargeResult): string {
+  const rows = (Object.keys(largePaths) as LargePath[]).map((path) => {
+    const runs = result.rounds[path];
+    const numbers = (pick: (run: (typeof runs)[number]) => number | undefined) =>
+      runs.map((run) => pick(run) ?? Number.NaN);
+    return [
+      largePaths[path],
+      cell(spread(speeds(result, path))),
+      path === 'direct' ? '' : cell(ratio(speeds(result, path), speeds(result, 'direct')), 2),
+      path === 'direct' ? '' : cell(spread(numbers((run) => run.cpuMsPerMb)), 2),
+      path === 'direct' ? '' : cell(spread(numbers((run) => (run.peak === undefined ? undefined : run.peak / 1e6)))),
+    ];
+  });
+  const size = `${number(result.rows)} rows, ${number(result.size / 1e6)} MB`;
+  return [
+    `rows: one result of ${size}, ${roundsText(result.rounds.direct.length)}`,
+    table(['', 'MB/s', '× direct', 'CPU ms/MB', 'peak MB'], rows),
+    `  ${foreignText(result.foreign)}`,
+  ].join('\n');
+}
+
+function reportIdle({ connections, paths }: IdleResult): string {
+  const rows = (['pgbouncer', 'sallyport'] as const).map((path) => {
+    const { before, after } = paths[path];
+    const each = (after - before) / connections / 1000;
+    return [names[path], number(before / 1e6, 1), number(after / 1e6, 1), number(each, 1)];
+  });
+  return [
+    `idle: ${number(connections)} idle connections`,
+    table(['', 'MB before', 'MB with them', 'kB each'], rows),
+  ].join('\n');
+}
+
+function roundsText(count: number): string {
+  return count === 1 ? '1 round' : `${count} rounds`;
+}
+
+function foreignText(foreign: readonly ForeignLoad[]): string {
+  const programs = spread(foreign.map((load) => load.programs));
+  const stolen = spread(foreign.map((load) => load.stolen));
+  const warning = programs.max + stolen.max > 10 ? ' — too much to trust these figures' : '';
+  return `CPU used by others ${cell(programs, 1)} %, stolen ${cell(stolen, 1)} %${warning}`;
+}
+
+/** Each target with what was reached. */
+export function reportTargets(results: readonly Result[]): string {
+  const rows = judge(results).map((target) => {
+    const sign = target.better === 'higher' ? '≥' : '≤';
+    const goal = (value: number | undefined) => (value === undefined ? '' : `${sign} ${number(value, target.digits)}`);
+    return [
+      target.text,
+      target.unit,
+      goal(target.floor),
+      goal(target.aim),
+      cell(target.reached, target.digits),
+      verdictOf(target),
+    ];
+  });
+  return ['targets', table(['', 'unit', 'floor', 'aim', 'measured', ''], rows)].join('\n');
+}

@@ -1,0 +1,112 @@
+import type { IdleResult } from './idle-connections.ts';
+import type { LargePath, LargeResult } from './large-result.ts';
+import type { SmallResult } from './small-statements.ts';
+import { difference, pairwise, ratio, type Spread, spread } from './statistics.ts';
+
+export type Result = SmallResult | LargeResult | IdleResult;
+
+/** What Sallyport wants to reach with every control on. */
+export interface Target {
+  readonly text: string;
+  readonly unit: string;
+  readonly digits: number;
+  readonly better: 'higher' | 'lower';
+  readonly floor: number;
+  readonly aim: number | undefined;
+  /** Undefined when this run did not measure it. */
+  readonly reached: Spread | undefined;
+}
+
+export type Verdict = 'aim reached' | 'reached' | 'NOT REACHED' | 'not measured';
+
+/** Judged by the median. */
+export function verdictOf({ reached, better, floor, aim }: Target): Verdict {
+  if (reached === undefined || Number.isNaN(reached.median)) return 'not measured';
+  const meets = (goal: number) => (better === 'higher' ? reached.median >= goal : reached.median <= goal);
+  if (aim !== undefined && meets(aim)) return 'aim reached';
+  return meets(floor) ? 'reached' : 'NOT REACHED';
+}
+
+/** Ratios and differences are taken round by round, and the median of those is judged. */
+export function judge(results: readonly Result[]): readonly Target[] {
+  const busy = small(results, 'simple-32');
+  const lone = small(results, 'simple-1');
+  const large = results.find((result) => result.kind === 'large');
+  const idle = results.find((result) => result.kind === 'idle');
+  const added = lone && difference(column(lone, 'sallyport', 'p50'), column(lone, 'direct', 'p50'));
+  // The write is part of what is added, so the target moves with the disk: only what comes on top of it is judged.
+  const onTop = lone && added && pairwise(addedPerRound(lone), lone.durableWrite, (a, b) => a - b);
+  const share = (path: LargePath) => large && ratio(speeds(large, path), speeds(large, 'direct'));
+  const part = { unit: '× direct', digits: 2, better: 'higher', aim: undefined } as const;
+  const lower = { unit: 'µs', digits: 0, better: 'lower', aim: undefined } as const;
+  return [
+    {
+      text: 'select-only, simple, 32 clients: tps',
+      ...part,
+      unit: '× PgBouncer',
+      floor: 0.6,
+      aim: 0.75,
+      reached: busy && ratio(column(busy, 'sallyport', 'tps'), column(busy, 'pgbouncer', 'tps')),
+    },
+    {
+      text: 'the same: CPU per statement',
+      ...part,
+      unit: '× PgBouncer',
+      better: 'lower',
+      floor: 1.9,
+      aim: 1.6,
+      reached: busy && ratio(column(busy, 'sallyport', 'cpuPerQuery'), column(busy, 'pgbouncer', 'cpuPerQuery')),
+    },
+    {
+      text: 'select-only, simple, 1 client: added p50 beyond a durable write',
+      ...lower,
+      floor: 60,
+      aim: 35,
+      reached: onTop,
+    },
+    {
+      text: 'the same: added p99',
+      ...lower,
+      floor: 500,
+      reached: lone && difference(column(lone, 'sallyport', 'p99'), column(lone, 'direct', 'p99')),
+    },
+    { text: 'large result, masked', ...part, floor: 0.95, reached: share('masked') },
+    { text: 'large result, masked, with detectors', ...part, floor: 0.9, reached: share('detected') },
+    {
+      text: 'large result, masked, with detectors, recorded',
+      ...part,
+      floor: 0.55,
+      aim: 0.75,
+      reached: share('recorded'),
+    },
+    {
+      text: `memory with ${idle?.connections ?? 1000} idle connections`,
+      ...lower,
+      unit: 'MB',
+      floor: 100,
+      reached: idle && spread([idle.paths.sallyport.after / 1e6]),
+    },
+  ];
+}
+
+function small(results: readonly Result[], name: string): SmallResult | undefined {
+  return results.find((result): result is SmallResult => result.kind === 'small' && result.scenario.name === name);
+}
+
+/** One figure of a path, for each round. */
+export function column(
+  result: SmallResult,
+  path: keyof SmallResult['rounds'],
+  figure: 'tps' | 'p50' | 'p99' | 'cpuPerQuery',
+): readonly number[] {
+  return result.rounds[path].map((round) => round[figure] ?? Number.NaN);
+}
+
+function addedPerRound(result: SmallResult): readonly number[] {
+  const direct = column(result, 'direct', 'p50');
+  return column(result, 'sallyport', 'p50').map((value, round) => value - direct[round]!);
+}
+
+export function speeds(result: LargeResult, path: LargePath): readonly number[] {
+  return result.rounds[path].map((run) => run.mbPerSecond);
+}

@@ -1,0 +1,257 @@
+import type { Permit } from '../../audit/permit.ts';
+import type { Line } from '../../gateway/protocol.ts';
+import { Refusal } from '../../model/errors.ts';
+import type { ClientWriter } from './client-writer.ts';
+import {
+  type Field,
+  parse as parseMessage,
+  query as queryMessage,
+  readyForQuery,
+  type TransactionStatus,
+} from './codec.ts';
+import type { Meaning, Meanings } from './meanings.ts';
+import { Outbox } from './outbox.ts';
+import { planFor } from './plan.ts';
+import { refusalReport } from './refusals.ts';
+import { Replies } from './replies.ts';
+import type { Plan } from './rows.ts';
+import { StatementExchange, type StatementRoute } from './statement-exchange.ts';
+import type { TargetState } from './target-state.ts';
+import { unread } from './understand.ts';
+import type { Run, Unit } from './units.ts';
+import type { Upstream } from './upstream.ts';
+
+/** A command as it was asked for. */
+export interface Asked {
+  readonly meaning: Meaning;
+  readonly text: string;
+  readonly parameters?: readonly (string | null)[];
+  readonly scope?: string;
+}
+
+/** How a command goes on once it is allowed, and what it looks like to the client when it is not. */
+export interface Way {
+  /** Simple protocol: ReadyForQuery follows an error. Otherwise everything up to Sync is skipped. */
+  readonly simple: boolean;
+  readonly prepareOnly: boolean;
+  readonly period: number;
+  /** Column names where the reply will not bring them. */
+  readonly columns: readonly string[] | undefined;
+  /** Set where there is nothing to decide. */
+  readonly refusal?: Refusal;
+  write(permit: Permit, run: Run): void;
+}
+
+export interface DispatchEvents {
+  /** The client's next message has to wait. */
+  stall(until: Promise<void>): void;
+  ready(): void;
+  copyIn(active: boolean): void;
+  /** A setting that statements are read by has changed at the server. */
+  drifted(name: string, value: string): void;
+}
+
+/** Sends commands down the line and housekeeping after them, in the order they came, and refuses the way the server would. */
+export class Dispatch {
+  readonly replies: Replies;
+  readonly #line: Line;
+  readonly #target: TargetState;
+  readonly #upstream: Upstream;
+  readonly #client: ClientWriter;
+  readonly #meanings: Meanings;
+  readonly #events: DispatchEvents;
+  readonly #outbox = new Outbox();
+  #status: TransactionStatus = 'I';
+  /** Messages sent that no ReadyForQuery has answered yet. */
+  #sinceReady = 0;
+  /** An error of our own in the extended protocol: what was decoded before its Sync is not sent. */
+  #refusing = false;
+  #cancelled = new AbortController();
+  #corked = false;
+  /** Of the last command sent: a COPY's data belongs to it. */
+  #permit: Permit | undefined;
+
+  constructor(
+    line: Line,
+    target: TargetState,
+    upstream: Upstream,
+    client: ClientWriter,
+    meanings: Meanings,
+    events: DispatchEvents,
+  ) {
+    this.#line = line;
+    this.#target = target;
+    this.#upstream = upstream;
+    this.#client = client;
+    this.#meanings = meanings;
+    this.#events = events;
+    this.replies = new Replies({
+      toClient: (bytes) => client.push(bytes),
+      wait: (until) => client.waitFor(until),
+      plan: (fields, run) => this.#plan(fields, run),
+      withhold: (run, refusal) => withhold(run, refusal),
+      ready: (status) => this.#ready(status),
+      failed: (period) => meanings.failed(period),
+      copyIn: (active) => events.copyIn(active),
+      drifted: (name, value) => events.drifted(name, value),
+    });
+  }
+
+  /** Messages and commands on their way. */
+  get inFlight(): number {
+    return this.replies.units.size + this.#outbox.size;
+  }
+
+  /** Whatever waits for a person stops waiting. */
+  stopWaiting(reason: string): void {
+    this.#cancelled.abort(new Refusal('SESSION_ENDED', reason));
+    this.#cancelled = new AbortController();
+  }
+
+  run({ meaning: { understood }, text, parameters, scope }: Asked, way: Way): void {
+    const place = this.#outbox.reserve();
+    const command = {
+      classified: understood.classified,
+      text,
+      ...(parameters === undefined ? {} : { parameters }),
+      ...(scope === undefined ? {} : { scope }),
+    };
+    const route: StatementRoute = {
+      command,
+      prepareOnly: way.prepareOnly,
+      mayWait: this.#status === 'I' && this.#sinceReady === 0 && this.#outbox.size === 1,
+      cancelled: this.#cancelled.signal,
+      columns: way.columns,
+      needsPlan: understood.touches,
+      touches: understood.touches,
+      ...(way.refusal === undefined ? {} : { refusal: way.refusal }),
+      maskable: (obligations) => understood.maskable(obligations, this.#meanings.created),
+      send: (permit, run) => place.fill(() => way.write(permit, run)),
+      refuse: (refusal, permit) => place.fill(() => this.#refuse(refusal, permit, way)),
+      toClient: (bytes) => {
+        this.#client.push(bytes);
+        this.#client.flushSoon();
+      },
+      withhold,
+      done: (run) => this.#meanings.done(understood, text, run),
+    };
+    const held = this.#line.run(new StatementExchange(route));
+    if (held !== undefined) this.#events.stall(held);
+  }
+
+  /** A refusal that no decision was needed for: what was sent is not a command the gateway understands. Recorded like any other. */
+  refuseUnread(text: string, refusal: Refusal, simple: boolean, period: number): void {
+    const write = () => {
+      throw new Error('a command that was not understood was let through');
+    };
+    this.run(
+      { meaning: { understood: unread }, text },
+      { simple, prepareOnly: false, period, columns: undefined, refusal, write },
+    );
+  }
+
+  /** For `Way.write`: the bytes of a command, and what will answer them. */
+  send(permit: Permit, bytes: readonly Buffer[], units: readonly Unit[]): void {
+    if (this.#refusing || this.replies.skipping) {
+      for (const unit of units) if ('run' in unit) skip(unit.run);
+      return;
+    }
+    this.#transmit(permit, bytes, units);
+  }
+
+  /** What belongs to no command: Sync, Flush, Close. Goes after every command before it. */
+  housekeeping(bytes: readonly Buffer[], units: readonly Unit[]): void {
+    this.#outbox.add(() => {
+      const isSync = units.some(({ kind }) => kind === 'sync');
+      if (!isSync && (this.#refusing || this.replies.skipping)) return;
+      for (const unit of units) this.replies.push(unit);
+      this.#sinceReady += 1;
+      this.#cork();
+      this.#upstream.housekeeping(this.#line.permit, joined(bytes));
+      if (isSync) this.#refusing = false;
+    });
+  }
+
+  /** More of the command sent last: the data of a COPY that the line has let through. */
+  more(bytes: Buffer): void {
+    if (this.#permit !== undefined) this.#upstream.more(this.#permit, bytes);
+  }
+
+  /** Takes over a description that is known already. */
+  adopt(run: Run, fields: readonly Field[]): void {
+    this.replies.adopt(run, fields);
+  }
+
+  /**
+   * Answers with a refusal as if the server had. Where the server has something open for this client (a transaction, a pipeline),
+   * it is sent a statement that fails, so that its state is exactly what it would be after an error of its own.
+   */
+  #refuse(refusal: Refusal, permit: Permit, way: Way): void {
+    this.#events.copyIn(false);
+    if (this.replies.skipping || this.#refusing) return; // Already failed: the client is owed nothing before its Sync.
+    const report = refusalReport(refusal);
+    const idle = this.replies.units.size === 0 && this.#sinceReady === 0 && this.#status === 'I';
+    const cause = `SALLYPORT refused this command (${refusal.code})`;
+    if (way.simple) {
+      if (idle) this.replies.push({ kind: 'local', bytes: Buffer.concat([report, readyForQuery('I')]) });
+      else this.#transmit(permit, [queryMessage(cause)], [{ kind: 'poison', report, simple: true, failed: false }]);
+    } else {
+      this.#refusing = true;
+      if (idle) this.replies.push({ kind: 'local', bytes: report });
+      else
+        this.#transmit(permit, [parseMessage('', cause)], [{ kind: 'poison', report, simple: false, failed: false }]);
+      this.#meanings.failed(way.period);
+    }
+    this.#client.flushSoon();
+  }
+
+  #transmit(permit: Permit, bytes: readonly Buffer[], units: readonly Unit[]): void {
+    for (const unit of units) this.replies.push(unit);
+    this.#sinceReady += 1;
+    this.#permit = permit;
+    this.#cork();
+    this.#upstream.send(permit, joined(bytes));
+  }
+
+  /** What one turn sends leaves in one write. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    const { socket } = this.#upstream.connection;
+    socket.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      socket.uncork();
+    });
+  }
+
+  #plan(fields: readonly Field[], run: Run): Plan | undefined {
+    const { origins } = this.#target;
+    return origins === undefined ? undefined : planFor(fields, origins, run.method);
+  }
+
+  #ready(status: TransactionStatus): void {
+    this.#status = status;
+    if (this.replies.units.size === 0) this.#sinceReady = 0;
+    if (status === 'I') this.#meanings.transactionEnded();
+    this.#events.ready();
+  }
+}
+
+function withhold(run: Run, refusal: Refusal): void {
+  if (run.withheld !== undefined) return;
+  run.withheld = refusalReport(refusal);
+  run.status = 'error';
+  run.errorCode = refusal.code;
+}
+
+/** What the server never got, because something before it in its pipeline was refused. */
+function skip(run: Run): void {
+  if (run.ended) return;
+  run.ended = true;
+  run.reply.end({ status: 'cancelled', errorCode: 'skipped' });
+}
+
+function joined(bytes: readonly Buffer[]): Buffer {
+  return bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes);
+}

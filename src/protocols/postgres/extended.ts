@@ -1,0 +1,222 @@
+import { Refusal } from '../../model/errors.ts';
+import { describe, formatOf, parseBind, parseExecute, parseNamed, parseParse } from './codec.ts';
+import type { Dispatch } from './dispatch.ts';
+import type { Meanings } from './meanings.ts';
+import type { Portal, Statement } from './prepared.ts';
+import type { TargetState } from './target-state.ts';
+import type { Understood } from './understand.ts';
+import type { Unit } from './units.ts';
+
+/** What a pipeline has collected before an Execute, a Sync or a Flush sends it on. */
+interface Prelude {
+  readonly bytes: Buffer[];
+  readonly units: Unit[];
+  /** What it parses: its permit is asked for this when nothing is executed. */
+  parsed: Statement | undefined;
+}
+
+/**
+ * The extended query protocol (PostgreSQL manual, “Extended Query”). Parse, Bind and Describe are collected and go with the Execute
+ * they prepare, as one command; what is prepared and not executed goes at the next Sync or Flush, as a command that only
+ * analyses.
+ */
+export class ExtendedQuery {
+  readonly #dispatch: Dispatch;
+  readonly #meanings: Meanings;
+  readonly #target: TargetState;
+  #prelude: Prelude = emptyPrelude();
+  /** Counts Syncs: what lies between two of them fails together. */
+  #period = 0;
+
+  constructor(dispatch: Dispatch, meanings: Meanings, target: TargetState) {
+    this.#dispatch = dispatch;
+    this.#meanings = meanings;
+    this.#target = target;
+  }
+
+  /** A simple query ends whatever pipeline was open. Returns the period it is in. */
+  interrupt(): number {
+    this.#flushPrelude();
+    this.#period += 1;
+    return this.#period;
+  }
+
+  /** `again` is for a meaning in doubt: it returns true when the message will be decoded anew, later. */
+  parse(buffer: Buffer, start: number, end: number, doubts: (understood: Understood) => boolean): void {
+    const { statement: name, text, parameterTypes } = parseParse(buffer, start, end);
+    const meaning = this.#meanings.of(text);
+    if (meaning instanceof Refusal) {
+      this.#refuse(text, meaning);
+      return;
+    }
+    const { understood, scope } = meaning;
+    if (doubts(understood)) return;
+    // A pipeline may parse several statements before it executes any: each is decided on.
+    if (this.#prelude.parsed !== undefined) this.#flushPrelude();
+    const { version } = this.#target;
+    const statement: Statement = {
+      kind: 'statement',
+      name,
+      text,
+      parameterTypes,
+      understood,
+      scope,
+      version,
+      fields: undefined,
+    };
+    this.#meanings.propose(statement, this.#period);
+    this.#prelude.parsed = statement;
+    this.#collect(buffer.subarray(start, end), { kind: 'parse', confirm: () => this.#meanings.confirm(statement) });
+  }
+
+  bind(buffer: Buffer, start: number, end: number): void {
+    const message = parseBind(buffer, start, end);
+    const statement = this.#meanings.statements.get(message.statement);
+    if (statement === undefined) {
+      this.#unknown('prepared statement', message.statement);
+      return;
+    }
+    const { portal: name, parameters, resultFormats } = message;
+    const portal: Portal = {
+      kind: 'portal',
+      name,
+      statement,
+      parameters,
+      resultFormats,
+      fields: undefined,
+      begun: false,
+    };
+    this.#meanings.proposePortal(portal, this.#period);
+    this.#collect(buffer.subarray(start, end), {
+      kind: 'bind',
+      confirm: () => this.#meanings.portals.confirm(name, portal),
+    });
+  }
+
+  describe(buffer: Buffer, start: number, end: number): void {
+    const { kind, name } = parseNamed(buffer, start, end);
+    const of = kind === 'statement' ? this.#meanings.statements.get(name) : this.#meanings.portals.get(name);
+    if (of === undefined) this.#unknown(kind === 'statement' ? 'prepared statement' : 'portal', name);
+    else this.#collect(buffer.subarray(start, end), { kind: 'describe', of, hidden: false });
+  }
+
+  close(buffer: Buffer, start: number, end: number): void {
+    const { kind, name } = parseNamed(buffer, start, end);
+    this.#collect(buffer.subarray(start, end), { kind: 'close' });
+    if (kind === 'portal') this.#meanings.portals.forget(name);
+    else this.#meanings.statements.forget(name);
+  }
+
+  /** Returns true when the command will want data by COPY. */
+  execute(buffer: Buffer, start: number, end: number): boolean {
+    const { portal: name } = parseExecute(buffer, start, end);
+    const portal = this.#meanings.portals.get(name);
+    if (portal === undefined) {
+      this.#unknown('portal', name);
+      return false;
+    }
+    const { statement } = portal;
+    const meaning = this.#meanings.now(statement);
+    if (meaning instanceof Refusal) {
+      this.#refuse(statement.text, meaning);
+      return false;
+    }
+    const { understood } = meaning;
+    const { bytes, units } = this.#takePrelude();
+    const known =
+      portal.fields ?? statement.fields?.map((field, i) => ({ ...field, format: formatOf(portal.resultFormats, i) }));
+    const describes = units.some((unit) => unit.kind === 'describe' && unit.of === portal);
+    if (understood.touches && known === undefined && !describes) {
+      // The client does not care what the columns are; masking does.
+      bytes.push(describe('portal', name));
+      units.push({ kind: 'describe', of: portal, hidden: true });
+    }
+    bytes.push(buffer.subarray(start, end));
+    this.#dispatch.run(
+      { meaning, text: statement.text, parameters: portal.parameters, scope: scopeOf(statement, portal) },
+      {
+        simple: false,
+        // Going on with a portal that its row limit suspended: the decision was made when it began.
+        prepareOnly: portal.begun,
+        period: this.#period,
+        columns: describes ? undefined : known?.map((field) => field.name),
+        write: (permit, run) => {
+          portal.begun = true;
+          if (known !== undefined && understood.touches) this.#dispatch.adopt(run, known);
+          this.#dispatch.send(permit, bytes, [...units, { kind: 'execute', run }]);
+        },
+      },
+    );
+    return understood.copyIn;
+  }
+
+  sync(bytes: Buffer): void {
+    this.#flushPrelude();
+    this.#dispatch.housekeeping([bytes], [{ kind: 'sync', period: this.#period }]);
+    this.#period += 1;
+  }
+
+  flush(bytes: Buffer): void {
+    this.#flushPrelude();
+    this.#dispatch.housekeeping([bytes], []);
+  }
+
+  /** Sends on what was collected. */
+  #flushPrelude(): void {
+    const { parsed, bytes, units } = this.#takePrelude();
+    if (parsed === undefined) {
+      if (bytes.length > 0) this.#dispatch.housekeeping(bytes, units);
+      return;
+    }
+    this.#dispatch.run(
+      { meaning: { understood: parsed.understood }, text: parsed.text },
+      {
+        simple: false,
+        prepareOnly: true,
+        period: this.#period,
+        columns: undefined,
+        write: (permit, run) => {
+          this.#dispatch.send(permit, bytes, units);
+          run.ended = true;
+          run.reply.end({ status: 'ok' });
+        },
+      },
+    );
+  }
+
+  #collect(bytes: Buffer, unit: Unit): void {
+    this.#prelude.bytes.push(bytes);
+    this.#prelude.units.push(unit);
+  }
+
+  #takePrelude(): Prelude {
+    const prelude = this.#prelude;
+    this.#prelude = emptyPrelude();
+    return prelude;
+  }
+
+  #unknown(what: 'portal' | 'prepared statement', name: string): void {
+    const advice =
+      what === 'portal'
+        ? 'use FETCH for cursors that were declared in SQL'
+        : 'prepare it with a Parse message, or use EXECUTE';
+    this.#refuse(
+      '',
+      new Refusal('UNSUPPORTED', `${what} ${JSON.stringify(name)} is not known to the gateway`, { advice }),
+    );
+  }
+
+  #refuse(text: string, refusal: Refusal): void {
+    this.#flushPrelude();
+    this.#dispatch.refuseUnread(text, refusal, false, this.#period);
+  }
+}
+
+function emptyPrelude(): Prelude {
+  return { bytes: [], units: [], parsed: undefined };
+}
+
+/** Two executions are the same command only if the values mean the same: types and result formats are part of an approval. */
+function scopeOf(statement: Statement, portal: Portal): string {
+  return `types=${statement.parameterTypes.join(',')};results=${portal.resultFormats.join(',')};${statement.scope ?? ''}`;
+}
