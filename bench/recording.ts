@@ -45,11 +45,15 @@ export async function measureRecording(megabytes = 400): Promise<RecordingFigure
   const dir = await mkdtemp(join(tmpdir(), 'recording-bench-'));
   try {
     const recorder = openRecorder({ dir, audit, now: Date.now });
-    const chunk = rows(0);
+    const chunks = Array.from({ length: 32 }, (_, i) => rows(0, i * 500));
     const run = async (size: number) => {
       const session = newSession();
       const recording = recorder.open(session);
-      for (let sent = 0; sent < size; sent += chunk.length) await recording.reply(1, chunk);
+      for (let sent = 0, i = 0; sent < size; i++) {
+        const chunk = chunks[i % chunks.length]!;
+        await recording.reply(1, chunk);
+        sent += chunk.length;
+      }
       await recording.close();
       return session;
     };

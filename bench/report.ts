@@ -1,10 +1,10 @@
 import type { ForeignLoad } from './foreign-load.ts';
 import type { IdleResult } from './idle-connections.ts';
 import { type LargePath, type LargeResult, largePaths } from './large-result.ts';
-import { type SmallResult, smallPaths } from './small-statements.ts';
+import { type SmallPath, type SmallResult, smallPaths } from './small-statements.ts';
 import { difference, ratio, spread } from './statistics.ts';
 import { cell, number, table } from './table.ts';
-import { column, judge, type Result, speeds, verdictOf } from './targets.ts';
+import { type Figure, figures, judge, type Result, speeds, verdictOf } from './targets.ts';
 
 /** The result of one scenario as text. Every figure is the median of the rounds, with the smallest and the largest. */
 export function report(result: Result): string {
@@ -22,34 +22,33 @@ const names = { direct: 'direct', pgbouncer: 'PgBouncer', sallyport: 'Sallyport'
 
 function reportSmall(result: SmallResult): string {
   const { scenario, rounds, durableWrite, foreign } = result;
-  const tps = (path: keyof typeof names) => column(result, path, 'tps');
-  const rows = smallPaths.map((path) => {
-    const of = (figure: 'tps' | 'p50' | 'p99' | 'cpuPerQuery') => column(result, path, figure);
-    const added = (figure: 'p50' | 'p99') =>
-      path === 'direct' ? '' : cell(difference(of(figure), column(result, 'direct', figure)));
-    const cpu = path === 'direct' ? '' : cell(spread(of('cpuPerQuery')), 1);
-    const cpuRatio =
-      path === 'sallyport' ? cell(ratio(of('cpuPerQuery'), column(result, 'pgbouncer', 'cpuPerQuery')), 2) : '';
-    return [
-      names[path],
-      cell(spread(of('tps'))),
-      path === 'direct' ? '' : cell(ratio(of('tps'), tps('direct')), 2),
-      path === 'sallyport' ? cell(ratio(of('tps'), tps('pgbouncer')), 2) : '',
-      cell(spread(of('p50'))),
-      added('p50'),
-      cell(spread(of('p99'))),
-      added('p99'),
-      cpu,
-      cpuRatio,
-    ];
-  });
+  const column = (path: SmallPath, figure: Figure) => figures(result, path, figure);
+  const times = (base: SmallPath, path: SmallPath, figure: Figure) =>
+    smallPaths.indexOf(path) <= smallPaths.indexOf(base)
+      ? ''
+      : cell(ratio(column(path, figure), column(base, figure)), 2);
+  const work = smallPaths.map((path) => [
+    names[path],
+    cell(spread(column(path, 'tps'))),
+    times('direct', path, 'tps'),
+    times('pgbouncer', path, 'tps'),
+    path === 'direct' ? '' : cell(spread(column(path, 'cpuPerQuery')), 1),
+    times('pgbouncer', path, 'cpuPerQuery'),
+  ]);
+  const waiting = smallPaths.map((path) => [
+    names[path],
+    ...(['p50', 'p99'] as const).flatMap((figure) => [
+      cell(spread(column(path, figure))),
+      path === 'direct' ? '' : cell(difference(column(path, figure), column('direct', figure))),
+    ]),
+  ]);
   const what =
     scenario.script === 'select-only' ? `select-only, ${scenario.mode}` : 'TPC-B (7 statements a transaction), simple';
   const clients = scenario.clients === 1 ? '1 client' : `${scenario.clients} clients`;
-  const head = ['µs', 'tps', '× direct', '× PgB', 'p50', 'added', 'p99', 'added', 'CPU/statement', '× PgB'];
   return [
     `${scenario.name}: ${what}, ${clients}, ${roundsText(rounds.direct.length)}`,
-    table(head, rows),
+    table(['', 'tps', '× direct', '× PgBouncer', 'CPU µs/statement', '× PgBouncer'], work),
+    table(['', 'p50 µs', 'added', 'p99 µs', 'added'], waiting),
     `  durable write ${cell(spread(durableWrite))} µs · ${foreignText(foreign)}`,
   ].join('\n');
 }

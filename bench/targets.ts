@@ -1,6 +1,6 @@
 import type { IdleResult } from './idle-connections.ts';
 import type { LargePath, LargeResult } from './large-result.ts';
-import type { SmallResult } from './small-statements.ts';
+import type { SmallPath, SmallResult } from './small-statements.ts';
 import { difference, pairwise, ratio, type Spread, spread } from './statistics.ts';
 
 export type Result = SmallResult | LargeResult | IdleResult;
@@ -33,7 +33,7 @@ export function judge(results: readonly Result[]): readonly Target[] {
   const lone = small(results, 'simple-1');
   const large = results.find((result) => result.kind === 'large');
   const idle = results.find((result) => result.kind === 'idle');
-  const added = lone && difference(column(lone, 'sallyport', 'p50'), column(lone, 'direct', 'p50'));
+  const added = lone && difference(figures(lone, 'sallyport', 'p50'), figures(lone, 'direct', 'p50'));
   // The write is part of what is added, so the target moves with the disk: only what comes on top of it is judged.
   const onTop = lone && added && pairwise(addedPerRound(lone), lone.durableWrite, (a, b) => a - b);
   const share = (path: LargePath) => large && ratio(speeds(large, path), speeds(large, 'direct'));
@@ -46,7 +46,7 @@ export function judge(results: readonly Result[]): readonly Target[] {
       unit: '× PgBouncer',
       floor: 0.6,
       aim: 0.75,
-      reached: busy && ratio(column(busy, 'sallyport', 'tps'), column(busy, 'pgbouncer', 'tps')),
+      reached: busy && ratio(figures(busy, 'sallyport', 'tps'), figures(busy, 'pgbouncer', 'tps')),
     },
     {
       text: 'the same: CPU per statement',
@@ -55,7 +55,7 @@ export function judge(results: readonly Result[]): readonly Target[] {
       better: 'lower',
       floor: 1.9,
       aim: 1.6,
-      reached: busy && ratio(column(busy, 'sallyport', 'cpuPerQuery'), column(busy, 'pgbouncer', 'cpuPerQuery')),
+      reached: busy && ratio(figures(busy, 'sallyport', 'cpuPerQuery'), figures(busy, 'pgbouncer', 'cpuPerQuery')),
     },
     {
       text: 'select-only, simple, 1 client: added p50 beyond a durable write',
@@ -68,7 +68,7 @@ export function judge(results: readonly Result[]): readonly Target[] {
       text: 'the same: added p99',
       ...lower,
       floor: 500,
-      reached: lone && difference(column(lone, 'sallyport', 'p99'), column(lone, 'direct', 'p99')),
+      reached: lone && difference(figures(lone, 'sallyport', 'p99'), figures(lone, 'direct', 'p99')),
     },
     { text: 'large result, masked', ...part, floor: 0.95, reached: share('masked') },
     { text: 'large result, masked, with detectors', ...part, floor: 0.9, reached: share('detected') },
@@ -93,18 +93,16 @@ function small(results: readonly Result[], name: string): SmallResult | undefine
   return results.find((result): result is SmallResult => result.kind === 'small' && result.scenario.name === name);
 }
 
+export type Figure = 'tps' | 'p50' | 'p99' | 'cpuPerQuery';
+
 /** One figure of a path, for each round. */
-export function column(
-  result: SmallResult,
-  path: keyof SmallResult['rounds'],
-  figure: 'tps' | 'p50' | 'p99' | 'cpuPerQuery',
-): readonly number[] {
+export function figures(result: SmallResult, path: SmallPath, figure: Figure): readonly number[] {
   return result.rounds[path].map((round) => round[figure] ?? Number.NaN);
 }
 
 function addedPerRound(result: SmallResult): readonly number[] {
-  const direct = column(result, 'direct', 'p50');
-  return column(result, 'sallyport', 'p50').map((value, round) => value - direct[round]!);
+  const direct = figures(result, 'direct', 'p50');
+  return figures(result, 'sallyport', 'p50').map((value, round) => value - direct[round]!);
 }
 
 export function speeds(result: LargeResult, path: LargePath): readonly number[] {

@@ -42,9 +42,11 @@ export class Follower {
     this.#index = LogIndex.open(options.dir, options.origin, end.entries);
     this.#at = end;
     this.#tree = this.#newTree();
-    if (!this.#fromTiles(end)) this.#fromSegments(end);
+    const rebuilt = !this.#fromTiles(end);
+    if (rebuilt) this.#fromSegments(end);
     this.#at = { segment: end.segment, offset: end.offset };
     this.#index.commit();
+    if (rebuilt) this.#sign();
   }
 
   get note(): string {
@@ -123,7 +125,11 @@ export class Follower {
   /** The same, and signs the tree head. */
   publish(): void {
     this.#index.commit();
-    if (this.#tree.size === this.#signed.size) return;
+    if (this.#tree.size !== this.#signed.size) this.#sign();
+  }
+
+  /** Tiles first, so that a checkpoint never speaks of tiles that are not there. */
+  #sign(): void {
     const partial = this.#tree.partial();
     for (const { level, index, width, hashes } of partial) this.#store.write(level, index, width, hashes);
     this.#signed = { origin: this.#options.origin, size: this.#tree.size, root: this.#tree.root() };

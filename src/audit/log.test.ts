@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -220,23 +221,21 @@ describe('the log', () => {
     expect(await verifyLog(dir, { vkey: second.vkey })).toMatchObject({ ok: true, unsigned: 0, openIntentCount: 0 });
   });
 
-  it('lets an event with a listener that throws pass, and the ones behind it too', async () => {
-    const log = await scratch.open(scratch.dir());
-    const thrown = new Promise((resolve) => process.once('uncaughtException', resolve));
-    const listeners = process
-      .listeners('uncaughtException')
-      .filter((listener) => listener.name !== 'bound onceWrapper');
-    for (const listener of listeners) process.removeListener('uncaughtException', listener);
-    log.intend(
-      intentFields('s', 1),
-      () => {
-        throw new Error('a bug of the caller');
-      },
-      () => {},
-    );
-    await expect(intend(log, intentFields('s', 2))).resolves.toMatchObject({ seq: 2 });
-    expect(await thrown).toMatchObject({ message: 'a bug of the caller' });
-    for (const listener of listeners) process.on('uncaughtException', listener);
+  it('lets a listener that throws harm nobody behind it, and does not hide its error', () => {
+    const program = `
+      const { openAuditLog } = await import(${JSON.stringify(new URL('./log.ts', import.meta.url).href)});
+      const log = await openAuditLog({ dir: ${JSON.stringify(scratch.dir())}, origin: 'gw.example/audit', segmentBytes: 65536 });
+      process.on('uncaughtException', (error) => console.log('uncaught:', error.message));
+      log.intend('"type":"command.intent"', () => { throw new Error('a bug of the caller'); }, () => {});
+      log.intend('"type":"command.intent"', (permit) => console.log('granted:', permit.seq), () => {});
+      await log.record({ type: 'audit.heartbeat' });
+      await log.close();
+    `;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    expect(stdout).toBe('granted: 2\nuncaught: a bug of the caller\n');
   });
 
   it('refuses an event that it cannot hold without harm to the others', async () => {

@@ -1,6 +1,5 @@
 import {
   closeSync,
-  copyFileSync,
   cpSync,
   existsSync,
   openSync,
@@ -12,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { ConfigError } from '../model/errors.ts';
 import { segmentHeaderBytes } from './frame.ts';
 import { readFrames } from './frames.ts';
@@ -23,15 +22,25 @@ import { segmentPath } from './segment.ts';
 import { verifyLog } from './verify.ts';
 
 const scratch = new Scratch();
+const models = new Scratch();
 afterEach(() => scratch.clean());
+afterAll(() => models.clean());
 
 /** A stopped log with three sessions of 400 commands in several segments. */
-async function stopped(): Promise<{ dir: string; vkey: string }> {
-  const dir = scratch.dir();
-  const log = await scratch.open(dir, { segmentBytes: 128 * 1024 });
-  for (const session of ['s1', 's2', 's3']) await story(log, session, 400);
-  await log.close();
-  return { dir, vkey: log.vkey };
+const [one, two] = await Promise.all(
+  [1, 2].map(async () => {
+    const dir = models.dir();
+    const log = await models.open(dir, { segmentBytes: 128 * 1024 });
+    for (const session of ['s1', 's2', 's3']) await story(log, session, 400);
+    await log.close();
+    return { dir, vkey: log.vkey };
+  }),
+);
+
+/** A copy of it, to be harmed. `other`: one with another key. */
+function stopped(other = false): { dir: string; vkey: string } {
+  const model = (other ? two : one) as { dir: string; vkey: string };
+  return { dir: crashed(model.dir), vkey: model.vkey };
 }
 
 /** What a crash leaves: a copy of the directory while it is in use. */
@@ -94,7 +103,7 @@ describe('a log that was not closed', () => {
 
   it('goes on behind a torn write, keeps what was torn off beside it, and never grants the same number twice', async () => {
     const dir = scratch.dir();
-    const log = await scratch.open(dir);
+    const log = await scratch.open(dir, { publishMs: 60_000 });
     await story(log, 's1', 3);
     await log.checkpoint();
     const last = await log.record({ type: 'audit.heartbeat', filler: 'y'.repeat(500) });
@@ -102,9 +111,6 @@ describe('a log that was not closed', () => {
     const whole = readFileSync(segmentPath(dir, 0)).subarray(0, end);
     for (const keep of [end - 1, end - 300, end - 500]) {
       const copy = crashed(dir);
-      rmSync(join(copy, 'checkpoint'));
-      copyFileSync(join(dir, 'checkpoint'), join(copy, 'checkpoint'));
-      if (Number(readFileSync(join(copy, 'checkpoint'), 'utf8').split('\n')[1]) > 8) continue;
       const torn = Buffer.alloc(256 * 1024);
       whole.copy(torn, 0, 0, keep);
       writeFileSync(segmentPath(copy, 0), torn);
@@ -119,7 +125,7 @@ describe('a log that was not closed', () => {
   });
 
   it('builds its index anew from the segments when it is gone, broken or of another version', async () => {
-    const { dir } = await stopped();
+    const { dir } = stopped();
     for (const harm of [
       () => rmSync(indexPath(dir)),
       () => writeFileSync(indexPath(dir), 'not a database'.repeat(1000)),
@@ -140,11 +146,12 @@ describe('a log that was not closed', () => {
   });
 
   it('builds its tiles anew from the segments when they are gone or damaged', async () => {
-    const { dir, vkey } = await stopped();
+    const { dir, vkey } = stopped();
     for (const harm of [
       () => rmSync(join(dir, 'tile'), { recursive: true }),
       () => patch(join(dir, 'tile/0/003'), 40, (byte) => byte ^ 1),
-      () => patch(join(dir, 'tile/1/000.p/4'), 40, (byte) => byte ^ 1),
+      () =>
+        patch(join(dir, 'tile/1/000.p', readdirSync(join(dir, 'tile/1/000.p'))[0] as string), 40, (byte) => byte ^ 1),
     ]) {
       harm();
       const log = await scratch.open(dir);
@@ -175,11 +182,11 @@ describe('a log whose history is not the one that was signed is not opened:', ()
     await story(log, 's2', 5);
     await log.close();
     cpSync(join(old, 'segments'), join(dir, 'segments'), { recursive: true });
-    await refused(dir, 'signed over 12 entries, but only the first 6');
+    await refused(dir, /signed over \d+ entries, but only the first \d+ are there/);
   });
 
   it('its last entries were cut off', async () => {
-    const { dir } = await stopped();
+    const { dir } = stopped();
     const last = readdirSync(join(dir, 'segments')).length - 1;
     let used = last;
     while (endOf(dir, used) === segmentHeaderBytes) used--;
@@ -218,25 +225,25 @@ describe('a log whose history is not the one that was signed is not opened:', ()
   });
 
   it('a segment is missing, or lost its header', async () => {
-    const one = await stopped();
-    rmSync(segmentPath(one.dir, 1));
-    await refused(one.dir, 'segment 1 of the audit log is missing');
-    const two = await stopped();
-    patch(segmentPath(two.dir, 1), 20, (byte) => byte ^ 1);
-    await refused(two.dir, 'the header of this segment is damaged');
+    const first = stopped();
+    rmSync(segmentPath(first.dir, 1));
+    await refused(first.dir, 'segment 1 of the audit log is missing');
+    const second = stopped();
+    patch(segmentPath(second.dir, 1), 20, (byte) => byte ^ 1);
+    await refused(second.dir, 'the header of this segment is damaged');
   });
 
   it('all of its segments are gone', async () => {
-    const { dir } = await stopped();
+    const { dir } = stopped();
     rmSync(join(dir, 'segments'), { recursive: true });
     await expect(scratch.open(dir)).rejects.toThrow(/signed over \d+ entries, but only the first 0/);
   });
 
   it('its checkpoint is gone, was changed, or was signed by another key', async () => {
-    const { dir } = await stopped();
+    const { dir } = stopped();
     const path = join(dir, 'checkpoint');
     const note = readFileSync(path, 'utf8');
-    const other = await stopped();
+    const other = stopped(true);
     writeFileSync(path, readFileSync(join(other.dir, 'checkpoint')));
     await refused(dir, 'not signed by');
     writeFileSync(path, note.replace(/\n(\d+)\n/, '\n7\n'));
@@ -246,8 +253,8 @@ describe('a log whose history is not the one that was signed is not opened:', ()
   });
 
   it('its key is gone or another one', async () => {
-    const { dir } = await stopped();
-    const other = await stopped();
+    const { dir } = stopped();
+    const other = stopped(true);
     writeFileSync(join(dir, 'signing.key'), readFileSync(join(other.dir, 'signing.key')));
     await refused(dir, 'belongs to another key');
     rmSync(join(dir, 'signing.key'));

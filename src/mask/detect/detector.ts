@@ -128,7 +128,7 @@ export class Search {
       if (!is(bytes[end]!, Digit) && !(end + 1 < bytes.length && is(bytes[end + 1]!, Digit))) break;
       end += 1;
     }
-    
+    this.#runsSeen = end;
     this.#seek(at);
     for (let value = this.#value; value < this.#values.length && this.#values[value]! < end; value += 2) {
       const lo = this.#values[value]!;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../../src/model/event.ts';
-import { type TestGateway, type TestGatewayOptions } from '../../support/gateway.ts';
+import type { TestGateway, TestGatewayOptions } from '../../support/gateway.ts';
 import { PostgresPrograms, startGatewayForPrograms } from '../../support/postgres-programs.ts';
 
 const content: TestGatewayOptions = {
@@ -65,15 +65,24 @@ describe('pg_dump by somebody who may export and see everything', () => {
     const psql = (database: string, input: string) =>
       programs.direct('psql', ['-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1'], { database, input });
     expect(await psql('restored', dump.stdout)).toMatchObject({ code: 0, stderr: '' });
-    const all = 'select * from customers order by id; select * from orders order by id; select * from "Odd ""name" order by 1; select nextval($$orders_id_seq$$);\n';
+    const all =
+      'select * from customers order by id; select * from orders order by id; select * from "Odd ""name" order by 1; select nextval($$orders_id_seq$$);\n';
     const [original, restored] = [await psql('shop', all), await psql('restored', all)];
     expect(original.stdout.split('\n').length).toBeGreaterThan(2300);
     expect(restored).toEqual(original);
   });
 
   it('works in the other formats and selections', async () => {
-    for (const args of [['--schema-only'], ['--data-only', '--inserts', '--rows-per-insert=50'], ['-t', 'orders', '--column-inserts'], ['-n', 'public', '--no-comments']]) {
-      const [through, past] = await Promise.all([programs.run('pg_dump', 'dana', args), programs.direct('pg_dump', args)]);
+    for (const args of [
+      ['--schema-only'],
+      ['--data-only', '--inserts', '--rows-per-insert=50'],
+      ['-t', 'orders', '--column-inserts'],
+      ['-n', 'public', '--no-comments'],
+    ]) {
+      const [through, past] = await Promise.all([
+        programs.run('pg_dump', 'dana', args),
+        programs.direct('pg_dump', args),
+      ]);
       expect(through, args.join(' ')).toMatchObject({ code: 0, stderr: '' });
       expect(comparable(through.stdout), args.join(' ')).toBe(comparable(past.stdout));
     }
@@ -82,9 +91,12 @@ describe('pg_dump by somebody who may export and see everything', () => {
   it('is in the log, table by table', async () => {
     await programs.run('pg_dump', 'dana', ['--data-only']);
     const { body } = await gateway.call('dana', 'GET', '/v1/audit/events?type=command.intent&target=shop&limit=500');
-    const exports = (body as { items: RecordedEvent[] }).items.filter(({ actions }) => (actions as string[]).includes('export'));
+    const exports = (body as { items: RecordedEvent[] }).items.filter(({ actions }) =>
+      (actions as string[]).includes('export'),
+    );
     const resources = new Set(exports.flatMap(({ resources: names }) => names as string[]));
-    for (const table of ['customers', 'orders']) expect([...resources].some((name) => name.includes(`public.${table}`))).toBe(true);
+    for (const table of ['customers', 'orders'])
+      expect([...resources].some((name) => name.includes(`public.${table}`))).toBe(true);
   });
 });
 
@@ -98,19 +110,25 @@ describe('pg_dump by somebody who may export, but not see everything', () => {
   });
   afterAll(() => gateway?.stop());
 
-  it.each([[[]], [['--data-only']], [['--inserts']], [['--column-inserts', '-t', 'customers']], [['-t', 'customers', '-a']]])(
-    'never brings a classified value: %j',
-    async (args: string[]) => {
-      const done = await programs.run('pg_dump', 'dana', args);
-      expect(done.stdout + done.stderr).not.toMatch(secrets);
-      if (done.code === 0) expect(done.stdout).toMatch(/redacted|masked|NULL|\\N/i);
-      else expect(done.stderr).toMatch(/SP4001/);
-    },
-  );
+  it.each([
+    [[]],
+    [['--data-only']],
+    [['--inserts']],
+    [['--column-inserts', '-t', 'customers']],
+    [['-t', 'customers', '-a']],
+  ])('never brings a classified value: %j', async (args: string[]) => {
+    const done = await programs.run('pg_dump', 'dana', args);
+    expect(done.stdout + done.stderr).not.toMatch(secrets);
+    if (done.code === 0) expect(done.stdout).toMatch(/redacted|masked|NULL|\\N/i);
+    else expect(done.stderr).toMatch(/SP4001/);
+  });
 
   it('brings what is not classified, byte for byte', async () => {
     const args = ['-T', 'customers'];
-    const [through, past] = await Promise.all([programs.run('pg_dump', 'dana', args), programs.direct('pg_dump', args)]);
+    const [through, past] = await Promise.all([
+      programs.run('pg_dump', 'dana', args),
+      programs.direct('pg_dump', args),
+    ]);
     expect(through).toMatchObject({ code: 0, stderr: '' });
     expect(comparable(through.stdout)).toBe(comparable(past.stdout));
   });
@@ -120,7 +138,13 @@ describe('pg_dump by somebody who may export, but not see everything', () => {
     expect(done.code).toBe(1);
     expect(done.stderr).toMatch(/SP\d{4}/);
     expect(done.stdout + done.stderr).not.toMatch(secrets);
-    const data = await programs.run('pg_dump', 'agent', ['-t', 'orders', '-a', '--no-subscriptions', '--no-publications']);
+    const data = await programs.run('pg_dump', 'agent', [
+      '-t',
+      'orders',
+      '-a',
+      '--no-subscriptions',
+      '--no-publications',
+    ]);
     expect(data.code).toBe(1);
     expect(data.stderr).toMatch(/SP2001: .*\nDETAIL: {2}Rule: no-exports\.\nHINT: {2}a dba exports: ask one/);
   });

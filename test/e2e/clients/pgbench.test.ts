@@ -32,19 +32,22 @@ describe('pgbench through the gateway', () => {
     expect(await counts()).toEqual({ accounts: 100_000, branches: 1, tellers: 10, history: 0 });
   });
 
-  it.each(['simple', 'extended', 'prepared'])('runs select-only and TPC-B without a failed transaction: %s', async (mode) => {
-    for (const kind of [['-S'], [], ['-N']]) {
-      const before = (await counts()).history;
-      const args = ['-n', '-M', mode, ...kind, '-c', '8', '-j', '2', '-t', '50'];
-      const { code, stdout, stderr } = await programs.run('pgbench', 'agent', args);
-      expect(stderr.replaceAll(/^pgbench \(.*\n/gm, '')).toBe('');
-      expect(stdout).toMatch(/number of transactions actually processed: 400\/400/);
-      expect(stdout).toMatch(/number of failed transactions: 0 /);
-      expect(code).toBe(0);
-      expect((await counts()).history - before).toBe(kind[0] === '-S' ? 0 : 400);
-    }
-    expect(await balanced()).toBe(true);
-  });
+  it.each(['simple', 'extended', 'prepared'])(
+    'runs select-only and TPC-B without a failed transaction: %s',
+    async (mode) => {
+      for (const kind of [['-S'], [], ['-N']]) {
+        const before = (await counts()).history;
+        const args = ['-n', '-M', mode, ...kind, '-c', '8', '-j', '2', '-t', '50'];
+        const { code, stdout, stderr } = await programs.run('pgbench', 'agent', args);
+        expect(stderr.replaceAll(/^pgbench \(.*\n/gm, '')).toBe('');
+        expect(stdout).toMatch(/number of transactions actually processed: 400\/400/);
+        expect(stdout).toMatch(/number of failed transactions: 0 /);
+        expect(code).toBe(0);
+        expect((await counts()).history - before).toBe(kind[0] === '-S' ? 0 : 400);
+      }
+      expect(await balanced()).toBe(true);
+    },
+  );
 
   it('runs a pipeline and batches of its own scripts', async () => {
     const script = String.raw`
@@ -57,7 +60,12 @@ update pgbench_accounts set abalance = abalance - 1 where aid = :aid;
 commit;
 \endpipeline
 `;
-    const { code, stdout, stderr } = await programs.run('pgbench', 'agent', ['-n', '-M', 'extended', '-f', '-', '-c', '4', '-t', '25'], { input: script });
+    const { code, stdout, stderr } = await programs.run(
+      'pgbench',
+      'agent',
+      ['-n', '-M', 'extended', '-f', '-', '-c', '4', '-t', '25'],
+      { input: script },
+    );
     expect(stderr.replaceAll(/^pgbench \(.*\n/gm, '')).toBe('');
     expect(stdout).toMatch(/actually processed: 100\/100/);
     expect(code).toBe(0);
