@@ -117,7 +117,8 @@ describe('a gateway that is killed under load', () => {
       const gateway = await start(folder);
       const before = acknowledged.length;
       const clients = Array.from({ length: 8 }, (_, c) => load(gateway, `r${round}-c${c}`, acknowledged));
-      while (acknowledged.length < before + 200) await sleep(10);
+      // Long enough for the recordings to have reached the disk, which they do within a second or two.
+      while (acknowledged.length < before + 200 || recordings(folder) < 8) await sleep(10);
       await sleep(37 * round);
       await gateway.kill();
       await Promise.all(clients);
@@ -154,8 +155,13 @@ describe('a gateway that is killed under load', () => {
           type,
         ).toEqual([]);
       }
-      expect(readdirSync(join(folder, 'data', 'recordings', 'open'))).toEqual([]);
-      await expectRecordings(next, sessions as string[], acknowledged);
+      expect(recordings(folder)).toBe(0);
+      for (const session of sessions.slice(-8)) {
+        const asked = await replayed(next, String(session));
+        const intended = of('command.intent').filter((event) => event.session === session).map((event) => String(event.text));
+        expect(asked.length).toBeGreaterThan(0);
+        expect(asked).toEqual(intended.slice(0, asked.length));
+      }
 
       expect(events.map(({ seq }) => seq)).toEqual(events.map((_, i) => i + 1));
       await next.stop();
@@ -169,22 +175,18 @@ describe('a gateway that is killed under load', () => {
   });
 });
 
-/** What was recorded before the crash can be read; only the last moments may be missing. */
-async function expectRecordings(
-  gateway: GatewayProcess,
-  sessions: readonly string[],
-  acknowledged: readonly string[],
-): Promise<void> {
-  const known = new Set(acknowledged);
-  for (const session of sessions.slice(-8)) {
-    const { status, body } = await call(gateway, `/v1/sessions/${session}/replay`);
-    expect(status).toBe(200);
-    for (const line of String(body).split('\n').filter(Boolean)) {
-      const item = JSON.parse(line) as { kind: string; text?: string };
-      expect(['command', 'columns', 'row', 'status']).toContain(item.kind);
-    }
-  }
-  expect(known.size).toBe(acknowledged.length);
+/** Recordings that are being written. */
+function recordings(folder: string): number {
+  const open = join(folder, 'data', 'recordings', 'open');
+  return existsSync(open) ? readdirSync(open).length : 0;
+}
+
+/** The commands that a recording shows. */
+async function replayed(gateway: GatewayProcess, session: string): Promise<readonly string[]> {
+  const { status, body } = await call(gateway, `/v1/sessions/${session}/replay`);
+  expect(status).toBe(200);
+  const items = String(body).split('\n').filter(Boolean).map((line) => JSON.parse(line) as { kind: string; text?: string });
+  return items.flatMap(({ kind, text }) => (kind === 'command' && text !== undefined ? [text] : []));
 }
 
 describe('a gateway that can no longer write its audit log', () => {
@@ -195,7 +197,6 @@ describe('a gateway that can no longer write its audit log', () => {
     for (const [i, client] of clients.entries())
       await client.query('insert into numbered values ($1)', [`before-${i}`]);
     gateway.fillTheDisk();
-    await sleep(50);
     const answers = await Promise.allSettled(
       clients.map((client, i) => client.query('insert into numbered values ($1)', [`after-${i}`])),
     );
@@ -203,7 +204,7 @@ describe('a gateway that can no longer write its audit log', () => {
       answer.status === 'rejected' ? String(answer.reason.code ?? answer.reason.message) : 'answered',
     );
     expect(codes).not.toContain('answered');
-    expect(codes).toContain('ZS004');
+    expect(codes.filter((code) => code !== 'ZS004')).toEqual([]);
     await Promise.all(clients.map((client) => expect(client.query('select 1')).rejects.toThrow()));
     expect(await gateway.failed).toMatch(/ENOSPC/);
     await expect(gateway.client(await agent())).rejects.toThrow();
