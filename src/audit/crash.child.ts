@@ -1,12 +1,13 @@
-import { writeSync } from 'node:fs';
+import { openSync, writeSync } from 'node:fs';
 import { intentFields, origin, outcomeFields, startSession } from './log.fixture.ts';
 import { openAuditLog } from './log.ts';
 
 /**
- * Appends as fast as it can until it is killed, and prints the number of every event that was granted. Run with a directory and a
- * mode of writing.
+ * Appends as fast as it can until it is killed, and writes the number of every event that was granted to a file. Run with a directory,
+ * a mode of writing, and that file.
  */
-const [dir, writes] = process.argv.slice(2) as [string, 'sync' | 'async'];
+const [dir, writes, file] = process.argv.slice(2) as [string, 'sync' | 'async', string];
+const granted = openSync(file, 'a');
 const log = await openAuditLog({ dir, origin, writes, segmentBytes: 512 * 1024, publishMs: 20 });
 
 for (let writer = 0; writer < 16; writer++) {
@@ -19,8 +20,8 @@ for (let writer = 0; writer < 16; writer++) {
     log.intend(
       intentFields(session, exchange, text),
       (permit) => {
-        // The whole line or nothing: a pipe takes this much at once.
-        writeSync(1, `${permit.seq} ${session} ${exchange}\n`);
+        // What is written to a file outlives the process that wrote it.
+        writeSync(granted, `${permit.seq} ${session} ${exchange}\n`);
         log.note(outcomeFields(session, exchange));
         next();
       },

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Scratch } from './log.fixture.ts';
@@ -11,20 +13,21 @@ afterEach(() => scratch.clean());
 
 const program = fileURLToPath(new URL('./crash.child.ts', import.meta.url));
 
-/** Lets the program run until it has been granted so many events, and kills it. Returns what it was granted. */
-async function killUnderLoad(dir: string, writes: string, lines: number): Promise<readonly string[]> {
-  const child = spawn(process.execPath, [program, dir, writes], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let out = '';
-  let seen = 0;
-  child.stdout.setEncoding('utf8');
-  child.stdout.on('data', (text: string) => {
-    out += text;
-    seen += text.split('\n').length - 1;
-    if (seen >= lines) child.kill('SIGKILL');
-  });
-  await once(child, 'close');
+/** Lets the program run until it has been granted so many events more, and kills it. Returns all that it was ever granted. */
+async function killUnderLoad(dir: string, writes: string, file: string, lines: number): Promise<readonly string[]> {
+  const before = lineCount(file);
+  const child = spawn(process.execPath, [program, dir, writes, file], { stdio: 'inherit' });
+  const closed = once(child, 'close');
+  while (lineCount(file) < before + lines && child.exitCode === null)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill('SIGKILL');
+  await closed;
   expect(child.signalCode).toBe('SIGKILL');
-  return out.slice(0, out.lastIndexOf('\n')).split('\n');
+  return readFileSync(file, 'utf8').trimEnd().split('\n');
+}
+
+function lineCount(file: string): number {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
 }
 
 describe('a gateway killed under load', () => {
@@ -33,8 +36,9 @@ describe('a gateway killed under load', () => {
       timeout: 60_000,
     }, async () => {
       const dir = scratch.dir();
-      const granted: string[] = [];
-      for (const lines of [200, 1500, 700]) granted.push(...(await killUnderLoad(dir, writes, lines)));
+      const file = join(scratch.dir(), 'granted');
+      let granted: readonly string[] = [];
+      for (const lines of [200, 1500, 700]) granted = await killUnderLoad(dir, writes, file, lines);
       const log = await scratch.open(dir, { segmentBytes: 512 * 1024 });
       const reader = scratch.keep(openAuditReader(log));
       const there = new Set<string>();

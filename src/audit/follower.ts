@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { openCheckpoint, readCheckpointNote, vkeyOf, writeCheckpoint } from './checkpoint.ts';
 import { type Position, segmentHeaderBytes } from './frame.ts';
 import { readFrames } from './frames.ts';
 import { LogIndex, type OpenWork } from './log-index.ts';
 import type { Checkpoint } from './note.ts';
-import { listSegments, readSegmentHeader } from './segment.ts';
+import { listSegments, readSegmentHeader, segmentPath } from './segment.ts';
 import { TileStore } from './tile-store.ts';
 import { TileTree, tileWidth } from './tiles.ts';
 import { hashBytes, leafHashInPlace } from './tree.ts';
@@ -13,6 +14,8 @@ export interface FollowerOptions {
   readonly dir: string;
   readonly origin: string;
   readonly signingKey: KeyObject;
+  /** Up to this much history is read in full at start; of a longer one the last segment, and what the tiles say about the rest. */
+  readonly fullCheckBytes: number;
 }
 
 /**
@@ -42,11 +45,10 @@ export class Follower {
     this.#index = LogIndex.open(options.dir, options.origin, end.entries);
     this.#at = end;
     this.#tree = this.#newTree();
-    const rebuilt = !this.#fromTiles(end);
-    if (rebuilt) this.#fromSegments(end);
+    if (this.#short() || !this.#fromTiles(end)) this.#fromSegments(end);
     this.#at = { segment: end.segment, offset: end.offset };
     this.#index.commit();
-    if (rebuilt) this.#sign();
+    if (this.#tree.size === this.#signed.size) this.#writeEdge();
   }
 
   get note(): string {
@@ -57,9 +59,17 @@ export class Follower {
     return this.#index.openWork();
   }
 
+  /** Short enough to be read in full. */
+  #short(): boolean {
+    return (
+      listSegments(this.#options.dir).reduce((sum, segment) => sum + usedBytes(this.#options.dir, segment), 0) <=
+      this.#options.fullCheckBytes
+    );
+  }
+
   #newTree(): TileTree {
     return new TileTree((level, index, hashes) => {
-      this.#store.write(level, index, tileWidth, hashes);
+      this.#store.put(level, index, tileWidth, hashes);
       this.#store.removePartial(level, index);
     });
   }
@@ -130,17 +140,27 @@ export class Follower {
 
   /** Tiles first, so that a checkpoint never speaks of tiles that are not there. */
   #sign(): void {
-    const partial = this.#tree.partial();
-    for (const { level, index, width, hashes } of partial) this.#store.write(level, index, width, hashes);
+    const edge = this.#writeEdge();
     this.#signed = { origin: this.#options.origin, size: this.#tree.size, root: this.#tree.root() };
     this.#note = writeCheckpoint(this.#options.dir, this.#signed, this.#options.signingKey);
-    for (const { level, index, width } of partial) this.#store.removePartial(level, index, width);
+    for (const { level, index, width } of edge) this.#store.removePartial(level, index, width);
+  }
+
+  #writeEdge(): ReturnType<TileTree['partial']> {
+    const edge = this.#tree.partial();
+    for (const { level, index, width, hashes } of edge) this.#store.put(level, index, width, hashes);
+    return edge;
   }
 
   close(): void {
     this.publish();
     this.#index.close();
   }
+}
+
+/** A spare counts for nothing. */
+function usedBytes(dir: string, segment: number): number {
+  return readSegmentHeader(dir, segment) === undefined ? 0 : statSync(segmentPath(dir, segment)).size;
 }
 
 /** A frame's payload has its header before it in memory, which a reader may overwrite. */

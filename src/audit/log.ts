@@ -40,8 +40,12 @@ export interface AuditLogOptions {
   readonly segmentBytes?: number;
   /** Whether writes block the event loop. Default: as the disk, measured at start, suggests. */
   readonly writes?: 'sync' | 'async';
+  /** How much history is read in full when the log is opened; see `Follower`. */
+  readonly fullCheckBytes?: number;
   /** Time between two checkpoints while the log grows, ms. */
   readonly publishMs?: number;
+  /** For the operator: what does not stop the log yet, such as that no segment can be made ahead. */
+  readonly warn?: (message: string) => void;
   readonly openFile?: (path: string) => SegmentFile;
 }
 
@@ -89,12 +93,14 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
       loadSigningKey(dir, listSegments(dir).length === 0 && readCheckpointNote(dir) === undefined);
     const signed = signedEntries(dir, origin, key);
     const end = recoverEnd(dir, signed) ?? (await begin(dir, segmentBytes, options.now ?? Date.now));
-    const thread = await FollowerThread.start({
+    const thread = await FollowerThread.start(
+      {
       dir,
       origin,
       signingKey: key,
       end: { segment: end.segment, offset: end.offset, entries: end.entries },
       segmentBytes,
+      fullCheckBytes: options.fullCheckBytes ?? 2 * defaultSegmentBytes,
       spares: 2,
       publishMs: options.publishMs ?? 500,
     });

@@ -18,7 +18,7 @@ import { readFrames } from './frames.ts';
 import { intend, intentFields, outcomeFields, Scratch, startSession, story } from './log.fixture.ts';
 import { indexPath } from './log-index.ts';
 import { openAuditReader } from './reader.ts';
-import { segmentPath } from './segment.ts';
+import { listSegments, readSegmentHeader, segmentPath } from './segment.ts';
 import { verifyLog } from './verify.ts';
 
 const scratch = new Scratch();
@@ -147,18 +147,35 @@ describe('a log that was not closed', () => {
 
   it('builds its tiles anew from the segments when they are gone or damaged', async () => {
     const { dir, vkey } = stopped();
-    for (const harm of [
-      () => rmSync(join(dir, 'tile'), { recursive: true }),
-      () => patch(join(dir, 'tile/0/003'), 40, (byte) => byte ^ 1),
-      () =>
-        patch(join(dir, 'tile/1/000.p', readdirSync(join(dir, 'tile/1/000.p'))[0] as string), 40, (byte) => byte ^ 1),
-    ]) {
+    const tile = (level: number): string => {
+      const folder = join(dir, `tile/${level}`);
+      const partial = readdirSync(folder).find((name) => name.endsWith('.p')) as string;
+      return join(folder, partial, readdirSync(join(folder, partial))[0] as string);
+    };
+    for (const [fullCheckBytes, harm] of [
+      [0, () => rmSync(join(dir, 'tile'), { recursive: true })],
+      [0, () => patch(tile(0), 20, (byte) => byte ^ 1)],
+      [0, () => patch(tile(1), 40, (byte) => byte ^ 1)],
+      [1e9, () => patch(join(dir, 'tile/0/001'), 40, (byte) => byte ^ 1)],
+      [1e9, () => rmSync(join(dir, 'tile'), { recursive: true })],
+    ] as const) {
       harm();
-      const log = await scratch.open(dir);
+      const log = await scratch.open(dir, { fullCheckBytes });
       await log.close();
       expect(await verifyLog(dir, { vkey })).toMatchObject({ ok: true, unsigned: 0 });
-      expect(existsSync(join(dir, 'tile/0/003'))).toBe(true);
+      expect(existsSync(tile(0)) && existsSync(tile(1))).toBe(true);
     }
+  });
+
+  it('goes on from its tiles when its history is too long to be read in full', async () => {
+    const { dir, vkey } = stopped();
+    rmSync(indexPath(dir));
+    for (let i = 0; i < 3; i++) {
+      const log = await scratch.open(dir, { fullCheckBytes: 0 });
+      await story(log, `more${i}`, 150);
+      await log.close();
+    }
+    expect(await verifyLog(dir, { vkey })).toMatchObject({ ok: true, unsigned: 0, events: 3 * 802 + 3 * 302 });
   });
 });
 
@@ -187,9 +204,7 @@ describe('a log whose history is not the one that was signed is not opened:', ()
 
   it('its last entries were cut off', async () => {
     const { dir } = stopped();
-    const last = readdirSync(join(dir, 'segments')).length - 1;
-    let used = last;
-    while (endOf(dir, used) === segmentHeaderBytes) used--;
+    const used = listSegments(dir).findLast((segment) => readSegmentHeader(dir, segment) !== undefined) as number;
     const bytes = readFileSync(segmentPath(dir, used));
     bytes.fill(0, segmentHeaderBytes + 100);
     writeFileSync(segmentPath(dir, used), bytes);
@@ -206,10 +221,7 @@ describe('a log whose history is not the one that was signed is not opened:', ()
   });
 
   it('an entry was changed and its checksum made right again', async () => {
-    const dir = scratch.dir();
-    const log = await scratch.open(dir);
-    await story(log, 's1', 50);
-    await log.close();
+    const { dir } = stopped();
     const { frameChecksum } = await import('./frame.ts');
     const path = segmentPath(dir, 0);
     const bytes = readFileSync(path);

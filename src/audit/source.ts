@@ -20,10 +20,11 @@ export type SourceEntry =
 
 /** A log as it is to be verified. */
 export interface LogSource {
-  /** A live data directory may hold entries that are not signed yet, and may lack tiles; an export may not. */
-  readonly live: boolean;
+  /** A file larger than a tile is good until the next such file is read. */
   read(name: string): Buffer | undefined;
   tile(level: number, index: number, width: number): Buffer | undefined;
+  /** A live data directory may hold entries that are not signed yet, and may lack tiles; an export may not. */
+  readonly live: boolean;
   /** In order. The byte before a payload may be overwritten; a payload is good until the next is asked for. */
   entries(size: number): Generator<SourceEntry>;
   /** Files that nobody has read. */
@@ -189,6 +190,7 @@ class DirectoryFiles implements Files {
 class TarFiles implements Files {
   readonly #fd: number;
   readonly #members = new Map<string, TarMember & { readonly offset: number }>();
+  #large = Buffer.alloc(0);
 
   constructor(path: string) {
     this.#fd = openSync(path, 'r');
@@ -225,8 +227,10 @@ class TarFiles implements Files {
     closeSync(this.#fd);
   }
 
+  /** Large reads share one buffer, good until the next large one: a bundle of entries can have 16 MiB, and there are many of them. */
   #bytes(offset: number, length: number): Buffer {
-    const bytes = Buffer.alloc(length);
+    if (length > 16 * 1024 && length > this.#large.length) this.#large = Buffer.allocUnsafe(length);
+    const bytes = length > 16 * 1024 ? this.#large : Buffer.allocUnsafe(length);
     return bytes.subarray(0, readSync(this.#fd, bytes, 0, length, offset));
   }
 

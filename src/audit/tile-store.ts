@@ -25,9 +25,10 @@ export class TileStore {
     return undefined;
   }
 
-  /** Puts a tile in place at once and whole. */
-  write(level: number, index: number, width: number, hashes: Buffer): void {
+  /** Puts a tile in place at once and whole, unless it is there. */
+  put(level: number, index: number, width: number, hashes: Buffer): void {
     const path = join(this.#dir, tilePath(level, index, width));
+    if (readIfThere(path)?.equals(hashes) === true) return;
     try {
       writeFileSync(`${path}.tmp`, hashes);
     } catch (error) {

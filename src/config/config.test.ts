@@ -212,7 +212,7 @@ function assertNoWider(config: Config, before: Config): void {
   expect(config.tickets.maxTtlMinutes).toBeLessThanOrEqual(Math.max(before.tickets.maxTtlMinutes, 60));
   expect(config.tickets.maxLive).toBeLessThanOrEqual(Math.max(before.tickets.maxLive, 100));
   expect(config.approvals.ttlMs).toBeLessThanOrEqual(Math.max(before.approvals.ttlMs, 900_000));
-  expect(config.limits.commandBytes).toBeLessThanOrEqual(Math.max(before.limits.commandBytes, 1024 * 1024));
+  expect(config.limits.commandBytes).toBeLessThanOrEqual(Math.max(before.limits.commandBytes, 256 * 1024));
   expect(config.limits.loginMs).toBeLessThanOrEqual(Math.max(before.limits.loginMs, 10_000));
   // A key that policies go by cannot vanish with the section it is in.
   for (const target of config.targets.values()) expect(target.labels).toBeTypeOf('object');

@@ -1,10 +1,11 @@
 import type { Classified } from '../model/command.ts';
 import { Refusal } from '../model/errors.ts';
 import { type Catalog, emptyCatalog, namesFrom } from './catalog.ts';
-import { combine, describeStatement, type Names, type StatementInfo } from './classify.ts';
+import { combine, describeStatement, type StatementInfo } from './classify.ts';
 import { type Exposure, type ExposureOptions, exposureOf } from './exposure.ts';
 import { Generations } from './generations.ts';
 import type { Hidden } from './hidden.ts';
+import type { Names } from './names.ts';
 import { parse, parseLimits } from './parse.ts';
 import { shapeOf } from './shape.ts';
 import { shapeSafe } from './shape-safe.ts';

@@ -1,4 +1,4 @@
-import type { Names } from './classify.ts';
+import type { Names } from './names.ts';
 
 export interface CatalogColumn {
   /** As stored: lower case unless it was quoted. */

@@ -125,6 +125,20 @@ describe('names', () => {
   });
 });
 
+describe('created', () => {
+  it.each([
+    ['CREATE TABLE s.t (a int)', ['t']],
+    ['CREATE TEMP VIEW v AS SELECT * FROM u', ['v']],
+    ['CREATE TABLE t AS SELECT * FROM u', ['t']],
+    ['SELECT * INTO t FROM u', ['t']],
+    ['CREATE SCHEMA s CREATE TABLE t (a int) CREATE VIEW v AS SELECT 1', ['t', 'v']],
+    ['CREATE INDEX ON t (a)', []],
+    ['CREATE TABLE t (LIKE u) INHERITS (w)', ['t']],
+    ['EXPLAIN CREATE TABLE t AS SELECT 1', []],
+    ['DROP TABLE t', []],
+  ])('%s makes %j', (sql, created) => expect(info(sql).created).toEqual(created));
+});
+
 describe('every kind of action', () => {
   it('comes sorted, mildest first, and never empty', () => {
     for (const { sql } of cases) {

@@ -5,9 +5,11 @@ import { readsNoRows, reshapes, reshapingChanges, transparentDefinitions } from 
 import { effectOf } from './functions.ts';
 import { clean, type Hidden, type HiddenColumn, hidesAnything, type Table, tableNamed } from './hidden.ts';
 import { as, constantText, eachChild, eachNode, type Fields, fieldsOf, listOf, namesIn, text, unwrap } from './node.ts';
+import { Outputs } from './outputs.ts';
 import type { Statement } from './parse.ts';
 import { meaningOf, type Scope, type Source, scopeIn, starSources } from './scope.ts';
 import { holdsValues, isSystemName, isSystemSchema } from './system-relations.ts';
+import { counted, nameColumns, noCode, plainly, shown, Unsafe, type Use, usedBy } from './unsafe.ts';
 
 /**
  * Can this command be run for a caller who may not see certain classifications, given that the gateway masks columns of a reply
@@ -44,25 +46,6 @@ export function exposureOf(
     return { safe: false, reason: 'the statement is too complex to be followed', advice: 'simplify it or split it' };
   }
 }
-
-class Unsafe extends Error {
-  readonly advice: string;
-  constructor(reason: string, advice: string) {
-    super(reason);
-    this.advice = advice;
-  }
-}
-
-const plainly =
-  'select it as a plain column of the outermost SELECT list (it comes back masked), and filter, join or sort on other columns';
-const nameColumns = 'name the columns that you need instead';
-const noCode = 'ask for the function to be reviewed, or do without it';
-
-/** How the rows of a query are used: shown to the client, only counted, or by something else (named for the message). */
-type Use = { readonly shown: true } | { readonly shown: false; readonly counted: boolean; readonly as: string };
-const shown: Use = { shown: true };
-const counted: Use = { shown: false, counted: true, as: 'EXISTS' };
-const usedBy = (what: string): Use => ({ shown: false, counted: false, as: what });
 
 const noNames: ReadonlySet<string> = new Set();
 
@@ -618,25 +601,6 @@ class Inspector {
       `${column.label} cannot be masked in ${where}`,
       'leave the column out, or ask for it to be classified itself',
     );
-  }
-}
-
-/** What a SELECT list shows of hidden columns. */
-class Outputs {
-  /** Output name → label. */
-  readonly masked = new Map<string, string>();
-  /** Position from 1 → label; of no use once there was a star. */
-  readonly positions = new Map<number, string>();
-  /** Names that ORDER BY and GROUP BY can mean, whatever is behind them. */
-  readonly names = new Set<string>();
-  stars = false;
-  #count = 0;
-
-  next(target: Fields): number {
-    const name = text(target.name) ?? namesIn(as('FuncCall', target.val)?.funcname).at(-1);
-    if (name !== undefined) this.names.add(name);
-    this.#count += 1;
-    return this.#count;
   }
 }
 

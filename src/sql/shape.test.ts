@@ -46,15 +46,18 @@ function refill(
   key: string,
   values: readonly { readonly int: number; readonly num: string; readonly text: string }[],
 ): string {
-  let at = 0;
-  return key.replace(/[\u0001-\u0003]/g, (mark) => {
-    const value = values[at++ % values.length]!;
-    return mark === '\u0001'
-      ? String(value.int)
-      : mark === '\u0002'
-        ? value.num
-        : `'${value.text.replaceAll("'", "''")}'`;
-  });
+  let used = 0;
+  let out = '';
+  for (const char of key) {
+    const mark = char.charCodeAt(0);
+    const value = values[used % values.length]!;
+    if (mark >= 1 && mark <= 3) used += 1;
+    if (mark === 1) out += String(value.int);
+    else if (mark === 2) out += value.num;
+    else if (mark === 3) out += `'${value.text.replaceAll("'", "''")}'`;
+    else out += char;
+  }
+  return out;
 }
 
 const literal = fc.record({

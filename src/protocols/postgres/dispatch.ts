@@ -2,19 +2,12 @@ import type { Permit } from '../../audit/permit.ts';
 import type { Line } from '../../gateway/protocol.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { ClientWriter } from './client-writer.ts';
-import {
-  type Field,
-  parse as parseMessage,
-  query as queryMessage,
-  readyForQuery,
-  type TransactionStatus,
-} from './codec.ts';
+import { parse as parseMessage, query as queryMessage, readyForQuery, type TransactionStatus } from './codec.ts';
 import type { Meaning, Meanings } from './meanings.ts';
 import { Outbox } from './outbox.ts';
-import { planFor } from './plan.ts';
+import { Plans } from './plan.ts';
 import { refusalReport } from './refusals.ts';
 import { Replies } from './replies.ts';
-import type { Plan } from './rows.ts';
 import { StatementExchange, type StatementRoute } from './statement-exchange.ts';
 import type { TargetState } from './target-state.ts';
 import { unread } from './understand.ts';
@@ -61,6 +54,7 @@ export class Dispatch {
   readonly #meanings: Meanings;
   readonly #events: DispatchEvents;
   readonly #outbox = new Outbox();
+  readonly #plans = new Plans();
   #status: TransactionStatus = 'I';
   /** Messages sent that no ReadyForQuery has answered yet. */
   #sinceReady = 0;
@@ -88,7 +82,7 @@ export class Dispatch {
     this.replies = new Replies({
       toClient: (bytes) => client.push(bytes),
       wait: (until) => client.waitFor(until),
-      plan: (fields, run) => this.#plan(fields, run),
+      plan: (description, run) => this.#plans.of(description, target.origins, run.obligations),
       withhold: (run, refusal) => withhold(run, refusal),
       ready: (status) => this.#ready(status),
       failed: (period) => meanings.failed(period),
@@ -122,7 +116,7 @@ export class Dispatch {
       mayWait: this.#status === 'I' && this.#sinceReady === 0 && this.#outbox.size === 1,
       cancelled: this.#cancelled.signal,
       columns: way.columns,
-      needsPlan: understood.touches,
+      needsPlan: understood.touches || this.#target.detects,
       touches: understood.touches,
       ...(way.refusal === undefined ? {} : { refusal: way.refusal }),
       maskable: (obligations) => understood.maskable(obligations, this.#meanings.created),
@@ -178,8 +172,8 @@ export class Dispatch {
   }
 
   /** Takes over a description that is known already. */
-  adopt(run: Run, fields: readonly Field[]): void {
-    this.replies.adopt(run, fields);
+  adopt(run: Run, description: Buffer): void {
+    this.replies.adopt(run, description);
   }
 
   /**
@@ -223,11 +217,6 @@ export class Dispatch {
       this.#corked = false;
       socket.uncork();
     });
-  }
-
-  #plan(fields: readonly Field[], run: Run): Plan | undefined {
-    const { origins } = this.#target;
-    return origins === undefined ? undefined : planFor(fields, origins, run.method);
   }
 
   #ready(status: TransactionStatus): void {

@@ -1,5 +1,15 @@
 import { Refusal } from '../../model/errors.ts';
-import { describe, formatOf, parseBind, parseExecute, parseNamed, parseParse } from './codec.ts';
+import {
+  describe,
+  type Format,
+  formatOf,
+  parseBind,
+  parseExecute,
+  parseNamed,
+  parseParse,
+  parseRowDescription,
+  rowDescription,
+} from './codec.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Meanings } from './meanings.ts';
 import type { Portal, Statement } from './prepared.ts';
@@ -62,7 +72,7 @@ export class ExtendedQuery {
       understood,
       scope,
       version,
-      fields: undefined,
+      description: undefined,
     };
     this.#meanings.propose(statement, this.#period);
     this.#prelude.parsed = statement;
@@ -83,7 +93,7 @@ export class ExtendedQuery {
       statement,
       parameters,
       resultFormats,
-      fields: undefined,
+      description: undefined,
       begun: false,
     };
     this.#meanings.proposePortal(portal, this.#period);
@@ -124,9 +134,10 @@ export class ExtendedQuery {
     const { understood } = meaning;
     const { bytes, units } = this.#takePrelude();
     const known =
-      portal.fields ?? statement.fields?.map((field, i) => ({ ...field, format: formatOf(portal.resultFormats, i) }));
+      portal.description ?? (statement.description && inFormats(statement.description, portal.resultFormats));
+    const needed = understood.touches || this.#target.detects;
     const describes = units.some((unit) => unit.kind === 'describe' && unit.of === portal);
-    if (understood.touches && known === undefined && !describes) {
+    if (needed && known === undefined && !describes) {
       // The client does not care what the columns are; masking does.
       bytes.push(describe('portal', name));
       units.push({ kind: 'describe', of: portal, hidden: true });
@@ -139,10 +150,10 @@ export class ExtendedQuery {
         // Going on with a portal that its row limit suspended: the decision was made when it began.
         prepareOnly: portal.begun,
         period: this.#period,
-        columns: describes ? undefined : known?.map((field) => field.name),
+        columns: describes || known === undefined ? undefined : namesIn(known),
         write: (permit, run) => {
           portal.begun = true;
-          if (known !== undefined && understood.touches) this.#dispatch.adopt(run, known);
+          if (known !== undefined && needed) this.#dispatch.adopt(run, known);
           this.#dispatch.send(permit, bytes, [...units, { kind: 'execute', run }]);
         },
       },
@@ -210,6 +221,17 @@ export class ExtendedQuery {
     this.#flushPrelude();
     this.#dispatch.refuseUnread(text, refusal, false, this.#period);
   }
+}
+
+/** A statement's description as it will be for a portal: Bind chooses formats, Describe of a statement says text. */
+function inFormats(description: Buffer, formats: readonly Format[]): Buffer {
+  if (formats.length === 0) return description;
+  const fields = parseRowDescription(description, 0, description.length);
+  return rowDescription(fields.map((field, i) => ({ ...field, format: formatOf(formats, i) })));
+}
+
+function namesIn(description: Buffer): readonly string[] {
+  return parseRowDescription(description, 0, description.length).map(({ name }) => name);
 }
 
 function emptyPrelude(): Prelude {

@@ -1,6 +1,6 @@
-import type { MaskMethod } from '../../model/decision.ts';
+import type { Obligations } from '../../model/decision.ts';
 import { Refusal } from '../../model/errors.ts';
-import { type Field, type Format, formatOf } from './codec.ts';
+import { type Field, parseRowDescription } from './codec.ts';
 import type { ColumnMask, Plan } from './rows.ts';
 
 /** What the plan must know of the target's schema. */
@@ -20,41 +20,53 @@ const json = 114;
 const jsonb = 3802;
 
 /**
- * What to mask in rows of this description, for a caller to whom classifications look as `method` says. Throws Refusal
+ * What to mask in rows of this description, for a caller to whom classifications look as decided. Throws Refusal
  * MASK_IMPOSSIBLE for a whole row of a classified table, which has no columns to mask.
  */
-export function planFor(
-  fields: readonly Field[],
-  origins: Origins,
-  method: (classification: string) => MaskMethod,
-): Plan {
+export function planFor(fields: readonly Field[], origins: Origins | undefined, { masks }: Obligations): Plan {
   let masked = 0;
   const columns = fields.map((field): ColumnMask | undefined => {
-    if (field.tableOid === 0) return undefined;
+    if (field.tableOid === 0 || origins === undefined) return undefined;
     if (field.attnum === 0 && origins.sensitive(field.tableOid)) {
-      throw new Refusal(
-        'MASK_IMPOSSIBLE',
-        `column ${JSON.stringify(field.name)} is a whole row of a table with classified columns`,
-        {
-          advice: 'name the columns you need, or use *',
-        },
-      );
+      const name = JSON.stringify(field.name);
+      throw new Refusal('MASK_IMPOSSIBLE', `column ${name} is a whole row of a table with classified columns`, {
+        advice: 'name the columns you need, or use *',
+      });
     }
     const found = origins.classification(field.tableOid, field.attnum);
-    if (found === undefined || method(found.classification) === 'reveal') return undefined;
+    if (found === undefined || (masks[found.classification] ?? 'redact') === 'reveal') return undefined;
     masked += 1;
     return { ...found, form: formOf(field) };
   });
   return { fields, columns, masked };
 }
 
-/** The same plan for a portal's result formats (Bind may ask for binary where Describe of a statement says text). */
-export function withFormats(plan: Plan, formats: readonly Format[]): Plan {
-  const fields = plan.fields.map((field, i) => ({ ...field, format: formatOf(formats, i) }));
-  const columns = plan.columns.map((column, i) =>
-    column === undefined ? undefined : { ...column, form: formOf(fields[i]!) },
-  );
-  return { ...plan, fields, columns };
+/** Clients ask the same again and again, so the last plan is kept with what it was made from. */
+export class Plans {
+  #last:
+    | {
+        readonly description: Buffer;
+        readonly origins: Origins | undefined;
+        readonly obligations: Obligations;
+        readonly plan: Plan;
+      }
+    | undefined;
+
+  /** `description`: a whole RowDescription message. Throws as `planFor`, and PeerError for one that is malformed. */
+  of(description: Buffer, origins: Origins | undefined, obligations: Obligations): Plan {
+    const last = this.#last;
+    if (
+      last !== undefined &&
+      last.origins === origins &&
+      last.obligations === obligations &&
+      last.description.equals(description)
+    ) {
+      return last.plan;
+    }
+    const plan = planFor(parseRowDescription(description, 0, description.length), origins, obligations);
+    this.#last = { description: Buffer.from(description), origins, obligations, plan };
+    return plan;
+  }
 }
 
 function formOf(field: Field): ColumnMask['form'] {

@@ -1,4 +1,4 @@
-import type { Field, Format } from './codec.ts';
+import type { Format } from './codec.ts';
 import type { Understood } from './understand.ts';
 
 /** A prepared statement (Parse). */
@@ -12,8 +12,8 @@ export interface Statement {
   readonly scope: string | undefined;
   /** Of the schema that it was understood with. */
   readonly version: string;
-  /** From Describe, with all formats text. */
-  fields: readonly Field[] | undefined;
+  /** The RowDescription of a Describe, with all formats text. */
+  description: Buffer | undefined;
 }
 
 /** A bound statement (Bind). */
@@ -23,8 +23,8 @@ export interface Portal {
   readonly statement: Statement;
   readonly parameters: readonly (string | null)[];
   readonly resultFormats: readonly Format[];
-  /** From Describe, with the formats of its Bind. */
-  fields: readonly Field[] | undefined;
+  /** The RowDescription of a Describe, with the formats of its Bind. */
+  description: Buffer | undefined;
   /** It has been executed: going on with it needs no new decision. */
   begun: boolean;
 }

@@ -1,14 +1,12 @@
 import { PeerError, Refusal } from '../../model/errors.ts';
 import {
   errorResponse,
-  type Field,
   Found,
   MessageReader,
   noticeResponse,
   parseParameterStatus,
   parseReadyForQuery,
   parseReport,
-  parseRowDescription,
   Server,
   type ServerReport,
   serverCaps,
@@ -23,8 +21,8 @@ export interface ReplyEvents {
   toClient(bytes: Buffer): void;
   /** The source must pause until the promise resolves. */
   wait(until: Promise<void>): void;
-  /** What rows of this description may show; throws Refusal MASK_IMPOSSIBLE. Undefined where nothing at the target is classified. */
-  plan(fields: readonly Field[], run: Run): Plan | undefined;
+  /** What rows of this description (the whole message) may show; throws Refusal MASK_IMPOSSIBLE. */
+  plan(description: Buffer, run: Run): Plan;
   withhold(run: Run, refusal: Refusal): void;
   ready(status: TransactionStatus): void;
   /** A pipeline failed: everything up to its Sync was skipped by the server. */
@@ -159,20 +157,20 @@ export class Replies {
       if (!unit.hidden) this.#emit(buffer.subarray(start, end));
       return;
     }
-    if (type === Server.RowDescription) unit.of.fields = parseRowDescription(buffer, start, end);
+    if (type === Server.RowDescription) unit.of.description = Buffer.from(buffer.subarray(start, end));
     else if (type !== Server.NoData) throw unexpected(type);
     this.units.shift();
     if (!unit.hidden) this.#emit(buffer.subarray(start, end));
     const next = this.units.first;
-    if (next?.kind === 'execute' && unit.of.fields !== undefined && unit.of.kind === 'portal')
-      this.adopt(next.run, unit.of.fields);
+    if (next?.kind === 'execute' && unit.of.description !== undefined && unit.of.kind === 'portal')
+      this.adopt(next.run, unit.of.description);
     this.#locals();
   }
 
   /** Makes the plan for what follows; rows that cannot be masked are withheld. */
-  adopt(run: Run, fields: readonly Field[]): void {
+  adopt(run: Run, description: Buffer): void {
     try {
-      run.plan = this.#events.plan(fields, run);
+      run.plan = this.#events.plan(description, run);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       run.plan = undefined;
@@ -201,7 +199,7 @@ export class Replies {
     switch (type) {
       case Server.RowDescription: {
         this.#flush();
-        this.adopt(run, parseRowDescription(buffer, start, end));
+        this.adopt(run, buffer.subarray(start, end));
         this.#frame(buffer, start, end, 0);
         return;
       }

@@ -64,7 +64,7 @@ export function valuesIn(bytes: Buffer, fields: readonly Field[] | undefined): r
         next += 4;
         if (length <= 0) continue;
         const field = fields?.[i];
-        if (field === undefined || field.format === 0 || readable.has(field.typeOid)) pairs.push(next, next + length);
+        if (field === undefined || isText(field)) pairs.push(next, next + length);
         next += length;
       }
     }
@@ -72,6 +72,14 @@ export function valuesIn(bytes: Buffer, fields: readonly Field[] | undefined): r
   }
   return pairs;
 }
+
+/** A number with the digits of a card is a number: overwriting some of it would make it none. */
+function isText({ format, typeOid }: Field): boolean {
+  return format === 0 ? !numeric.has(typeOid) : readable.has(typeOid);
+}
+
+/** bool, int8, int2, int4, oid, float4, float8, numeric, date, time, timestamp, timestamptz, interval, timetz, uuid, money. */
+const numeric = new Set([16, 20, 21, 23, 26, 700, 701, 1700, 1082, 1083, 1114, 1184, 1186, 1266, 2950, 790]);
 
 /** Types whose binary form is text: text, varchar, bpchar, name, json, jsonb, xml. */
 const readable = new Set([25, 1043, 1042, 19, 114, 3802, 142]);

@@ -2,7 +2,7 @@ import type { Permit } from '../../audit/permit.ts';
 import type { Exchange, Masks, Reply } from '../../gateway/protocol.ts';
 import type { ApprovalRequest } from '../../model/approval.ts';
 import type { Command } from '../../model/command.ts';
-import type { MaskMethod, Obligations } from '../../model/decision.ts';
+import type { Obligations } from '../../model/decision.ts';
 import type { Refusal } from '../../model/errors.ts';
 import { noticeResponse } from './codec.ts';
 import { type Frames, maskFrames } from './rows.ts';
@@ -39,7 +39,7 @@ export class StatementExchange implements Exchange<Frames> {
   readonly #route: StatementRoute;
   #run: Run | undefined;
   /** What classifications look like in this command's reply: set by the decision, before anything is sent. */
-  method: (classification: string) => MaskMethod = () => 'redact';
+  #obligations: Obligations = { masks: {} };
 
   constructor(route: StatementRoute) {
     this.#route = route;
@@ -51,7 +51,7 @@ export class StatementExchange implements Exchange<Frames> {
   }
 
   maskable(obligations: Obligations): Refusal | undefined {
-    this.method = (classification) => obligations.masks[classification] ?? 'redact';
+    this.#obligations = obligations;
     return this.#route.maskable(obligations);
   }
 
@@ -69,7 +69,7 @@ export class StatementExchange implements Exchange<Frames> {
     const { needsPlan, touches } = this.#route;
     this.#run = {
       reply,
-      method: this.method,
+      obligations: this.#obligations,
       plan: undefined,
       needsPlan,
       touches,

@@ -51,6 +51,7 @@ export class TargetState {
 
   constructor(target: Target<PostgresSettings>, gateway: Gateway) {
     this.#commandBytes = gateway.limits.commandBytes;
+    this.detects = target.settings.detectors;
     this.#maxSessions = target.settings.maxConnections;
     this.#warn = (reason) =>
       gateway.log('warn', 'postgres: the target’s schema could not be read', { target: target.name, reason });
@@ -103,6 +104,9 @@ export class TargetState {
   functionCall(oid: number): Understood {
     return this.#current.understanding.functionCall(oid);
   }
+
+  /** Content detectors look at every reply, so each needs a description: only text is theirs. */
+  readonly detects: boolean;
 
   /** Undefined where nothing at the target is classified. */
   get origins(): Origins | undefined {

@@ -108,9 +108,7 @@ export class Understanding {
       classified,
       copyIn: statements.some(({ kind }) => kind === 'copyIn'),
       changesSchema: changesCatalog,
-      creates: statements.flatMap((info) =>
-        info.verb.startsWith('CREATE ') || info.verb === 'SELECT INTO' ? madeBy(info.resources) : [],
-      ),
+      creates: statements.flatMap(({ created }) => created),
       touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
       doubtful: !exposure.safe,
       prepares: named('prepare'),
@@ -145,12 +143,6 @@ export class Understanding {
     }
     return hidden;
   }
-}
-
-function madeBy(resources: Classified['resources']): readonly string[] {
-  return resources.flatMap(({ type, access, id }) =>
-    type === 'Table' && access === 'write' ? [id.slice(id.lastIndexOf('.') + 1)] : [],
-  );
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Reply } from '../../gateway/protocol.ts';
-import type { MaskMethod } from '../../model/decision.ts';
+import type { Obligations } from '../../model/decision.ts';
 import type { Outcome } from '../../model/event.ts';
 import type { Portal, Statement } from './prepared.ts';
 import type { Frames, Plan } from './rows.ts';
@@ -8,7 +8,7 @@ import type { Frames, Plan } from './rows.ts';
 export interface Run {
   readonly reply: Reply<Frames>;
   /** How classifications look to this caller, as decided for this command. */
-  readonly method: (classification: string) => MaskMethod;
+  readonly obligations: Obligations;
   /** What the columns of the rows that follow are; absent before a description came. */
   plan: Plan | undefined;
   /** Refuse rows that come without a description: some of their columns may be classified. */
