@@ -120,6 +120,32 @@ describe('every page', () => {
   });
 });
 
+describe('the pages on the code', () => {
+  it('have the table of who may import whom as the test has it', () => {
+    const [, text = ''] = /const allowed[^=]*= \{\n(.*?)\n\};/s.exec(read('test/architecture.test.ts')) ?? [];
+    const entries = [...text.matchAll(/^ {2}'?([\w.]+)'?: \[([^\]]*)\]/gm)];
+    const actual = entries.map(([, room, list]) => [
+      room,
+      [...list!.matchAll(/'([^']+)'/g)].map(([, to]) => to).toSorted(),
+    ]);
+    const table = tablesOf(page('ARCHITECTURE.md')).find(({ head }) => head[0] === 'Room');
+    const said = table!.rows.flatMap(([rooms = '', list = '']) =>
+      codeIn(rooms).map((room) => [room, codeIn(list).toSorted()]),
+    );
+    expect(actual.length).toBeGreaterThan(15);
+    expect(Object.fromEntries(said)).toEqual(Object.fromEntries(actual));
+  });
+
+  it('name files of their folder that are there', () => {
+    const wrong = complaints((found, file) => {
+      if (!file.startsWith('src/')) return [];
+      const inText = [...found.inline, ...found.blocks.flatMap(({ text }) => text.match(/[\w-]+\.ts\b/g) ?? [])];
+      return inText.filter((name) => /^[\w-]+\.ts$/.test(name) && !existsSync(join(root, dirname(file), name)));
+    });
+    expect(wrong).toEqual([]);
+  });
+});
+
 const shell = new Set(['', 'sh', 'bash', 'console']);
 
 describe('commands', () => {
@@ -284,9 +310,9 @@ describe('the configuration reference', () => {
     expect(ms('approvals.ttl')).toBe(least.approvals.ttlMs);
     expect(ms('tickets.maxTtl')).toBe(least.tickets.maxTtlMinutes * 60_000);
     expect(ms('limits.login')).toBe(least.limits.loginMs);
+    expect(ms('limits.session')).toBe(least.limits.sessionMs);
     expect(ms('targets.*.hold')).toBe(least.targets.get('shop')?.holdMs);
-    expect(codeIn(defaults.get('limits.commandBytes')!)).toEqual(['1MiB']);
-    expect(least.limits.commandBytes).toBe(1024 * 1024);
+    expect(codeIn(defaults.get('limits.commandBytes')!)).toEqual([`${least.limits.commandBytes / 1024}KiB`]);
   });
 
   it('and other pages show configurations that load', () => {

@@ -108,7 +108,7 @@ describe('an event too large for an entry', () => {
         );
         expect(joined).toEqual(JSON.parse(JSON.stringify(event)));
       }),
-      { numRuns: 15 },
+      { numRuns: 8 },
     );
   });
 

@@ -15,5 +15,7 @@ export function lockLog(dir: string): () => void {
     database.close();
     throw new ConfigError(`${path}: another process writes this audit log (${(error as Error).message})`);
   }
-  return () => database.close();
+  return () => {
+    if (database.isOpen) database.close();
+  };
 }

@@ -289,6 +289,25 @@ describe('the log', () => {
     expect(log.vkey).toMatch(/^gw\.example\/audit\+[0-9a-f]{8}\+/);
   });
 
+  it('says why it cannot be opened when its disk cannot be written, and lets go of it', async () => {
+    const dir = scratch.dir();
+    const first = await scratch.open(dir);
+    await startSession(first, 's');
+    await first.close();
+    const disk = new SpiedDisk();
+    disk.error = fullDisk;
+    await expect(scratch.open(dir, { openFile: disk.openFile })).rejects.toThrow('ENOSPC');
+    await expect(
+      scratch.open(dir, {
+        openFile: () => {
+          throw fullDisk;
+        },
+      }),
+    ).rejects.toThrow('ENOSPC');
+    const again = await scratch.open(dir);
+    expect(await again.record({ type: 'gateway.started' })).toBe(4);
+  });
+
   it('is written by one process at a time', async () => {
     const dir = scratch.dir();
     const log = await scratch.open(dir);

@@ -95,21 +95,24 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     const end = recoverEnd(dir, signed) ?? (await begin(dir, segmentBytes, options.now ?? Date.now));
     const thread = await FollowerThread.start(
       {
-      dir,
-      origin,
-      signingKey: key,
-      end: { segment: end.segment, offset: end.offset, entries: end.entries },
-      segmentBytes,
-      fullCheckBytes: options.fullCheckBytes ?? 2 * defaultSegmentBytes,
-      spares: 2,
-      publishMs: options.publishMs ?? 500,
-    });
-    const log = new Log(options, vkeyOf(origin, key), end, thread, unlock);
+        dir,
+        origin,
+        signingKey: key,
+        end: { segment: end.segment, offset: end.offset, entries: end.entries },
+        segmentBytes,
+        fullCheckBytes: options.fullCheckBytes ?? 2 * defaultSegmentBytes,
+        spares: 2,
+        publishMs: options.publishMs ?? 500,
+      },
+      options.warn ?? (() => {}),
+    );
+    let log: Log | undefined;
     try {
+      log = new Log(options, vkeyOf(origin, key), end, thread, unlock);
       await log.begin(options.writes);
       await log.recover(thread.open, end.cut);
     } catch (error) {
-      await log.close();
+      await (log === undefined ? thread.close(undefined) : log.close());
       throw error;
     }
     return log;

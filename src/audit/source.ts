@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { FrameError, frameHeaderBytes, segmentHeaderBytes } from './frame.ts';
+import { FrameError, frameHeaderBytes, maxEntryBytes, segmentHeaderBytes } from './frame.ts';
 import { readFrames } from './frames.ts';
 import { listSegments, readSegmentHeader, segmentPath, segmentsDir } from './segment.ts';
 import { readTarHeader, type TarMember } from './tar.ts';
@@ -187,6 +187,9 @@ class DirectoryFiles implements Files {
   close(): void {}
 }
 
+/** A bundle of the largest entries. */
+const maxFileBytes = tileWidth * (2 + maxEntryBytes);
+
 class TarFiles implements Files {
   readonly #fd: number;
   readonly #members = new Map<string, TarMember & { readonly offset: number }>();
@@ -203,6 +206,7 @@ class TarFiles implements Files {
       }
       if (header.file) {
         if (this.#members.has(header.name)) throw new Error(`the archive holds ${header.name} twice`);
+        if (header.size > maxFileBytes) throw new Error(`${header.name} is larger than any file of a log`);
         this.#members.set(header.name, { ...header, offset: offset + 512 });
       }
       offset += 512 + Math.ceil(header.size / 512) * 512;

@@ -7,6 +7,7 @@ import type { FromWorker, ToWorker, WorkerOptions } from './worker.ts';
 /** The main thread's end of worker.ts. */
 export class FollowerThread {
   readonly #worker: Worker;
+  readonly #warn: (message: string) => void;
   readonly #syncs = new Map<number, { resolve(note: string): void; reject(error: Error): void }>();
   #nextSync = 0;
   #failure: Error | undefined;
@@ -15,18 +16,19 @@ export class FollowerThread {
   readonly #ready = Promise.withResolvers<void>();
   #open: OpenWork = { intents: [], sessions: [] };
 
-  private constructor(worker: Worker, dir: string) {
+  private constructor(worker: Worker, dir: string, warn: (message: string) => void) {
     this.#worker = worker;
+    this.#warn = warn;
     worker.on('message', (message: FromWorker) => this.#received(message, dir));
     worker.on('error', (error: Error) => this.#fail(error));
     worker.on('exit', () => this.#fail(new Error('the thread behind the audit log has stopped')));
   }
 
   /** Resolves when the thread has caught up with the end of the log; rejects with ConfigError when the history is not the signed one. */
-  static async start(options: WorkerOptions): Promise<FollowerThread> {
+  static async start(options: WorkerOptions, warn: (message: string) => void): Promise<FollowerThread> {
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { workerData: options, execArgv: [] });
-    const thread = new FollowerThread(worker, options.dir);
+    const thread = new FollowerThread(worker, options.dir, warn);
     try {
       await thread.#ready.promise;
       return thread;
@@ -86,6 +88,7 @@ export class FollowerThread {
       this.#syncs.get(message.id)?.resolve(message.note);
       this.#syncs.delete(message.id);
     }
+    if (message.kind === 'noSpare') this.#warn(`no segment of the audit log could be made ahead: ${message.message}`);
     if (message.kind === 'failed') this.#fail(new ConfigError(`${dir}: ${message.message}`));
     if (message.kind === 'closed') this.#fail(new Stopped());
   }

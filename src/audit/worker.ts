@@ -23,8 +23,6 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'ready'; readonly open: OpenWork; readonly note: string }
   | { readonly kind: 'synced'; readonly id: number; readonly note: string }
-  /** This segment is preallocated. */
-  | { readonly kind: 'spare'; readonly segment: number }
   | { readonly kind: 'noSpare'; readonly message: string }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'closed' };
@@ -88,7 +86,6 @@ function keepSpares(options: WorkerOptions, post: (message: FromWorker) => void)
   let wanted = -1;
   let made = Math.max(-1, ...listSegments(options.dir));
   let busy = false;
-  for (let segment = options.end.segment + 1; segment <= made; segment++) post({ kind: 'spare', segment });
   const next = (): void => {
     if (busy || made >= wanted) return;
     busy = true;
@@ -97,7 +94,6 @@ function keepSpares(options: WorkerOptions, post: (message: FromWorker) => void)
       .then(
         () => {
           made = segment;
-          post({ kind: 'spare', segment });
         },
         (error: Error) => {
           // Tried again when the writer has gone on; it stops by itself when it has no room left.

@@ -375,3 +375,35 @@ describe('the record', () => {
     await expect(agent.query('select 1')).rejects.toThrow();
   });
 });
+
+describe('prepared statements in SQL', () => {
+  it('run as what was prepared, masked, and can be approved only as that', async () => {
+    const agent = await gateway.client('dana'); // Policy lets her do more than an agent may, but see no more.
+    await agent.query('prepare p (int) as select id, ssn from customers where id = $1');
+    const { rows } = await agent.query('execute p(1)');
+    expect(rows).toHaveLength(1);
+    expectNoSecret(rows);
+    for (const text of [
+      'create temp table stolen as execute p(1)',
+      'explain analyze execute p(1)',
+      'execute nobody',
+      'execute p(1); select 1',
+    ]) {
+      expect((await failure(agent.query(text))).message).toMatch(/SP\d{4}/);
+    }
+    await agent.end();
+  });
+
+  it('are followed when a name comes to mean something else', async () => {
+    const agent = await gateway.client('agent');
+    await agent.query('prepare p as select 1 as one');
+    await agent.query('deallocate p');
+    await failure(agent.query('prepare p as drop table orders'));
+    await agent.query('prepare p as select 2 as two');
+    expect((await agent.query('execute p')).rows).toEqual([{ two: 2 }]);
+    // The server refuses to define it again; the gateway must not believe that it means the new thing.
+    await failure(agent.query('prepare p as select ssn from customers'));
+    expect((await agent.query('execute p')).rows).toEqual([{ two: 2 }]);
+    await agent.end();
+  });
+});

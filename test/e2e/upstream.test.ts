@@ -136,7 +136,7 @@ const lies: Readonly<Record<string, () => Lie>> = {
     description,
   ]),
   'an error that quotes a value': () =>
-    each('T', () => [
+    each('D', () => [
       errorResponse({ severity: 'ERROR', code: '22P02', message: `invalid input: "${exposed}"`, detail: exposed }),
     ]),
 };
@@ -151,9 +151,9 @@ const oddities: Readonly<Record<string, () => Lie>> = {
     if (message.type === 'T') return [errorOf('\0')];
     return message.type === 'Z' ? undefined : [];
   },
-  'a notice that quotes a value': once('T', (description) => [
+  'a notice that quotes a value': once('D', (row) => [
     noticeResponse({ severity: 'NOTICE', code: '00000', message: `about "${exposed}"`, detail: exposed }),
-    description,
+    row,
   ]),
   'settings that do not matter': once('T', (description) => [parameterStatus('TimeZone', 'Mars/Olympus'), description]),
 };
@@ -208,17 +208,20 @@ const ways: Readonly<Record<string, readonly Buffer[]>> = {
   'an extended query that is not described': [parse('', statement), bind('', ''), execute(''), sync],
 };
 
-/** Everything the client gets for the statement, to the end of the session where that is what follows. */
+/**
+ * Everything the client gets for the statement and a harmless one behind it (a lie may come behind the end), or to the end of the
+ * session.
+ */
 async function answer(client: RawPostgres, messages: readonly Buffer[]): Promise<readonly Message[]> {
-  client.send(...messages);
   const got: Message[] = [];
-  try {
-    got.push(...(await client.until('Z')));
-    // A lie may come behind the end: whatever it brings comes before the answer to this, or ends the session.
-    client.send(query('select 1'));
-    got.push(...(await client.until('Z')));
-  } catch {
-    got.push(...(await client.rest()));
+  for (const sent of [messages, [query('select 1')]]) {
+    client.send(...sent);
+    for (let type = ''; type !== 'Z'; ) {
+      const message = await client.message();
+      if (message === undefined) return got;
+      got.push(message);
+      ({ type } = message);
+    }
   }
   return got;
 }

@@ -23,7 +23,7 @@ export interface HostileServer {
 
 /** Start-up parameter that chooses the lie for a connection. */
 const prefix = 'lie: ';
-/** A statement that contains this is answered with lies from its first message on. */
+/** A statement that contains this is answered with lies, from its first message to its ReadyForQuery. */
 export const armed = 'armed';
 
 /**
@@ -69,11 +69,14 @@ function join(gateway: Socket, real: Socket, lies: Readonly<Record<string, Lie>>
       const name = Object.keys(lies).find((one) => text.includes(`application_name\0${prefix}${one}\0`));
       lie = name === undefined ? undefined : lies[name];
       first = false;
-    } else if (lie !== undefined && text.includes(armed)) lying = true;
+    } else if (lie !== undefined && text.includes(armed)) {
+      lying = true;
+      index = 0;
+    }
     real.write(chunk);
   });
   real.on('data', (chunk: Buffer) => {
-    if (!lying || lie === undefined) {
+    if (lie === undefined) {
       gateway.write(chunk);
       return;
     }
@@ -81,12 +84,17 @@ function join(gateway: Socket, real: Socket, lies: Readonly<Record<string, Lie>>
     for (let size = sizeOf(rest); size !== undefined; size = sizeOf(rest)) {
       const bytes = rest.subarray(0, size);
       rest = rest.subarray(size);
+      if (!lying) {
+        gateway.write(bytes);
+        continue;
+      }
       let over = false;
       const hangUp = () => {
         over = true;
       };
       const shown = lie({ type: String.fromCharCode(bytes[0]!), bytes, index, hangUp }) ?? [bytes];
       index += 1;
+      if (bytes[0] === 0x5a) lying = false;
       if (!gateway.destroyed) gateway.write(Buffer.concat(shown));
       if (over) {
         gateway.end();

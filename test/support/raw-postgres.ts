@@ -90,6 +90,16 @@ export class RawPostgres {
     return (await this.until(type)).at(-1)!;
   }
 
+  /** The next message; undefined when the connection has ended. */
+  async message(): Promise<Message | undefined> {
+    try {
+      return await this.#shift();
+    } catch (error) {
+      if (this.closed) return undefined;
+      throw error;
+    }
+  }
+
   /** Everything until the connection ends. */
   async rest(): Promise<readonly Message[]> {
     const timer = Date.now() + 10_000;

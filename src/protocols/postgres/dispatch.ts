@@ -118,6 +118,8 @@ export class Dispatch {
       columns: way.columns,
       needsPlan: understood.touches || this.#target.detects,
       touches: understood.touches,
+      copyIn: understood.copyIn,
+      copyOut: understood.copyOut,
       ...(way.refusal === undefined ? {} : { refusal: way.refusal }),
       maskable: (obligations) => understood.maskable(obligations, this.#meanings.created),
       send: (permit, run) => place.fill(() => way.write(permit, run)),

@@ -52,6 +52,8 @@ export class Replies {
   /** A reply was withheld in the extended protocol: nothing more is shown before its Sync's ReadyForQuery. */
   #muted = false;
   #large: Run | undefined;
+  /** CopyOutResponse came, and CopyDone has not. */
+  #copyingOut = false;
 
   constructor(events: ReplyEvents) {
     this.#events = events;
@@ -88,20 +90,12 @@ export class Replies {
   }
 
   #message(type: number, buffer: Buffer, start: number, end: number): void {
-    const unit = this.units.first;
     if (type === Server.DataRow || type === Server.CopyData) {
-      if (
-        unit === undefined ||
-        !('run' in unit) ||
-        (type === Server.DataRow &&
-          unit.run.needsPlan &&
-          unit.run.plan === undefined &&
-          unit.run.withheld === undefined)
-      )
-        throw unexpected(type);
+      this.#owner(type);
       this.#frame(buffer, start, end, 1);
       return;
     }
+    const unit = this.units.first;
     if (type === settled.N || type === settled.A || type === settled.S) {
       this.#aside(type, buffer, start, end);
       return;
@@ -113,6 +107,16 @@ export class Replies {
       return;
     }
     this.#step(unit, type, buffer, start, end);
+  }
+
+  /** The command that a row or a line of copied data belongs to: one that may be answered with it. */
+  #owner(type: number): Run {
+    const unit = this.units.first;
+    if (unit === undefined || !('run' in unit)) throw unexpected(type);
+    const { run } = unit;
+    const described = !run.needsPlan || run.plan !== undefined || run.withheld !== undefined;
+    if (type === Server.CopyData ? !this.#copyingOut : !described) throw unexpected(type);
+    return run;
   }
 
   #step(unit: Unit, type: number, buffer: Buffer, start: number, end: number): void {
@@ -190,7 +194,7 @@ export class Replies {
         this.#locals();
         return;
       default:
-        this.#copying(type, buffer, start, end);
+        this.#copying(run, type, buffer, start, end);
     }
   }
 
@@ -217,13 +221,15 @@ export class Replies {
         this.#ready(buffer, start, end);
         return;
       default:
-        this.#copying(type, buffer, start, end);
+        this.#copying(run, type, buffer, start, end);
     }
   }
 
-  #copying(type: number, buffer: Buffer, start: number, end: number): void {
-    if (type === Server.CopyInResponse) this.#events.copyIn(true);
-    else if (type !== Server.CopyOutResponse && type !== Server.CopyDone) throw unexpected(type);
+  #copying(run: Run, type: number, buffer: Buffer, start: number, end: number): void {
+    if (type === Server.CopyInResponse && run.copyIn) this.#events.copyIn(true);
+    else if (type === Server.CopyOutResponse && run.copyOut) this.#copyingOut = true;
+    else if (type === Server.CopyDone && this.#copyingOut) this.#copyingOut = false;
+    else throw unexpected(type);
     this.#frame(buffer, start, end, 0);
   }
 
@@ -237,6 +243,7 @@ export class Replies {
       return;
     }
     this.#events.copyIn(false);
+    this.#copyingOut = false;
     if ('run' in unit) {
       const { run } = unit;
       const report = parseReport(buffer, start, end);
@@ -328,19 +335,7 @@ export class Replies {
   /** Header and pieces of a row or COPY line of more than 1 MiB: passed on as they come. */
   #piece(found: Found, type: number, buffer: Buffer, start: number, end: number): void {
     this.#flush();
-    const unit = this.units.first;
-    if (found === Found.LargeHeader) {
-      if (
-        unit === undefined ||
-        !('run' in unit) ||
-        (type === Server.DataRow &&
-          unit.run.needsPlan &&
-          unit.run.plan === undefined &&
-          unit.run.withheld === undefined)
-      )
-        throw unexpected(type);
-      this.#large = unit.run;
-    }
+    if (found === Found.LargeHeader) this.#large = this.#owner(type);
     const run = this.#large;
     if (run === undefined) throw unexpected(type);
     this.#show(run, buffer.subarray(start, end), found === Found.LargeHeader ? 1 : 0, true);

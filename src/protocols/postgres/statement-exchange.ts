@@ -18,6 +18,8 @@ export interface StatementRoute {
   readonly columns: readonly string[] | undefined;
   readonly needsPlan: boolean;
   readonly touches: boolean;
+  readonly copyIn: boolean;
+  readonly copyOut: boolean;
   /** Set where the gateway does not understand the command. */
   readonly refusal?: Refusal;
   maskable(obligations: Obligations): Refusal | undefined;
@@ -66,13 +68,15 @@ export class StatementExchange implements Exchange<Frames> {
   }
 
   forward(permit: Permit, reply: Reply<Frames>): void {
-    const { needsPlan, touches } = this.#route;
+    const { needsPlan, touches, copyIn, copyOut } = this.#route;
     this.#run = {
       reply,
       obligations: this.#obligations,
       plan: undefined,
       needsPlan,
       touches,
+      copyIn,
+      copyOut,
       status: 'ok',
       errorCode: undefined,
       withheld: undefined,

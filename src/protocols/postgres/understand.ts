@@ -10,6 +10,8 @@ export interface Understood {
   readonly classified: Classified;
   /** Brings rows in by COPY FROM STDIN: the client's next messages are data. */
   readonly copyIn: boolean;
+  /** Brings data out by COPY TO STDOUT. */
+  readonly copyOut: boolean;
   /** Changes the schema, so that what is known of it is stale afterwards. */
   readonly changesSchema: boolean;
   /** Relations that it makes, which the catalog does not know yet. */
@@ -37,6 +39,7 @@ export const unread: Understood = {
     facts: { statements: 0, hasWhere: false, functions: [], verbs: [] },
   },
   copyIn: false,
+  copyOut: false,
   changesSchema: false,
   creates: [],
   touches: false,
@@ -102,11 +105,12 @@ export class Understanding {
     const { statements, classified, changesCatalog } = analysis;
     const named = (kind: string) =>
       statements.flatMap((info) => (info.kind === kind && info.name !== undefined ? [info.name] : []));
-    const exposure = analysis.exposure(this.#catalog, this.#everything, { preparedChecked: true });
+    const exposure = analysis.exposure(this.#catalog, this.#everything, { preparedChecked: isExecute(analysis) });
     const indirect = statements.some(({ kind }) => kind === 'fetch' || kind === 'execute');
     return {
       classified,
       copyIn: statements.some(({ kind }) => kind === 'copyIn'),
+      copyOut: statements.some(({ kind }) => kind === 'copyOut'),
       changesSchema: changesCatalog,
       creates: statements.flatMap(({ created }) => created),
       touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
@@ -128,7 +132,7 @@ export class Understanding {
     // A name that the catalog knows means what the catalog says, whatever this session has made beside it.
     const unknown =
       created.size === 0 ? none : new Set([...created].filter((name) => this.#catalog.named(name).length === 0));
-    const exposure = analysis.exposure(this.#catalog, hidden, { preparedChecked: true, created: unknown });
+    const exposure = analysis.exposure(this.#catalog, hidden, { preparedChecked: isExecute(analysis), created: unknown });
     return exposure.safe ? undefined : new Refusal('MASK_IMPOSSIBLE', exposure.reason, { advice: exposure.advice });
   }
 
@@ -143,6 +147,11 @@ export class Understanding {
     }
     return hidden;
   }
+}
+
+/** What an EXECUTE runs was checked when it was prepared; not so one inside another statement, which puts its rows somewhere else. */
+function isExecute({ statements }: Analysis): boolean {
+  return statements.length === 1 && statements[0]?.kind === 'execute';
 }
 
 /**

@@ -15,6 +15,9 @@ export interface Run {
   readonly needsPlan: boolean;
   /** Errors and notices of this command may quote classified values. */
   readonly touches: boolean;
+  /** The command copies data in or out: no other may be answered with it, since copied data has no columns to mask. */
+  readonly copyIn: boolean;
+  readonly copyOut: boolean;
   status: Outcome['status'];
   errorCode: string | undefined;
   /** The rest of the reply is not shown; this is, in its place, when it ends. */
