@@ -59,7 +59,9 @@ export async function runPgbench(run: PgbenchRun, tools: PgbenchTools): Promise<
   const load = foreign();
   const tps = Number(/^tps = ([\d.]+)/m.exec(output)?.[1]);
   const log = readTransactionLog(prefix);
-  if (!(tps > 0) || log.latencies.length === 0) throw new Error(`pgbench measured nothing:\n${output}`);
+  if (!(tps > 0) || log.latencies.length === 0)
+    // Its time runs while it connects, too.
+    throw new Error(`pgbench measured nothing in ${seconds} s; connecting took too long:\n${output}`);
   return {
     tps,
     p50: percentile(log.latencies, 0.5),

@@ -51,7 +51,7 @@ export async function measureSmall(
     runPgbench({ ...endpoints[path], script, mode, clients, seconds: time }, world.tools);
   const results: Record<SmallPath, PgbenchResult[]> = { direct: [], pgbouncer: [], sallyport: [] };
   const durableWrite: number[] = [];
-  for (const path of smallPaths) await measure(path, 1); // Warms caches and compilers; not counted.
+  for (const path of smallPaths) await measure(path, Math.max(2, seconds)); // Warms caches and compilers; not counted.
   for (let round = 0; round < rounds; round++) {
     durableWrite.push(measureDurableWrite(world.folder));
     for (let turn = 0; turn < smallPaths.length; turn++) {

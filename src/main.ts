@@ -13,10 +13,12 @@ import { createAdmin } from './gateway/administration.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { type Listener, listen } from './gateway/listener.ts';
 import { LiveSessions } from './gateway/live.ts';
+import type { AuditPort } from './gateway/ports.ts';
 import type { Protocol } from './gateway/protocol.ts';
 import { createIdentity } from './identity/identity.ts';
 import { createLogger, type Log } from './logger.ts';
 import { createDetector } from './mask/detect/detector.ts';
+import { classificationOf } from './mask/detect/kinds.ts';
 import { maskingTools } from './mask/tools.ts';
 import type { Target } from './model/target.ts';
 import { openPolicies } from './policy/port.ts';
@@ -63,8 +65,16 @@ async function compose(
   const { data } = config;
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const failed = Promise.withResolvers<Error>();
-  const audit = await openAuditLog({ dir: join(data, 'audit'), origin: config.origin });
+  const audit = await openAuditLog({
+    dir: join(data, 'audit'),
+    origin: config.origin,
+    warn: (message) => log('warn', message),
+  });
   stopping.push(() => audit.close());
+  let healthy = true;
+  void failed.promise.then(() => {
+    healthy = false;
+  });
   audit.onFailure((error) => {
     log('error', 'the audit log has failed; the gateway stops', { error: error.message });
     failed.resolve(error);
@@ -185,7 +195,7 @@ async function compose(
     issuers: issuersOf(config),
     tls: tls.pem,
     present,
-    ready: () => true,
+    ready: () => healthy,
     log,
     now,
   });
@@ -216,7 +226,7 @@ async function compose(
     host: config.listen.api.host,
     port: bound !== null && typeof bound === 'object' ? bound.port : config.listen.api.port,
   };
-  for (const target of config.targets.values()) void inspect(target, protocols, gateway, log);
+  for (const target of config.targets.values()) void inspect(target, protocols, gateway, audit, log);
 
   await audit.record({
     type: 'gateway.started',
@@ -225,6 +235,7 @@ async function compose(
     targets: [...config.targets.keys()],
     addresses,
   });
+  stopping.push(heartbeat(audit, live, policy, log));
   const stop = once(async () => {
     for (const step of stopping.slice().reverse()) {
       if (step === closeAudit)
@@ -239,16 +250,33 @@ async function compose(
   return { config, addresses, caFile: tls.caFile, stop, failed: failed.promise };
 }
 
+/** Once a minute: so that the log always grows, and a gap in it is a gap in the service. The result stops it. */
+function heartbeat(audit: AuditPort, live: LiveSessions, policy: { readonly version: string }, log: Log): () => void {
+  const started = Date.now();
+  const timer = setInterval(() => {
+    const uptime = Math.round((Date.now() - started) / 1000);
+    audit
+      .record({ type: 'audit.heartbeat', uptime, sessions: live.size, policy: policy.version })
+      .catch((error: unknown) => log('error', 'the heartbeat was not recorded', { error: String(error) }));
+  }, 60_000);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
 async function inspect(
   target: Target,
   protocols: readonly Protocol[],
   gateway: Parameters<Protocol['inspect']>[1],
+  audit: AuditPort,
   log: Log,
 ): Promise<void> {
   const protocol = protocols.find(({ name }) => name === target.protocol);
   try {
     const found = await protocol?.inspect(target, gateway);
-    for (const warning of found?.warnings ?? []) log('warn', `target ${target.name}: ${warning}`);
+    if (found === undefined) return;
+    const { reachable, mode, warnings } = found;
+    await audit.record({ type: 'target.inspected', target: target.name, reachable, mode, warnings });
+    for (const warning of warnings) log('warn', `target ${target.name}: ${warning}`);
   } catch (error) {
     log('warn', `target ${target.name} could not be inspected`, {
       error: error instanceof Error ? error.message : String(error),
@@ -256,10 +284,15 @@ async function inspect(
   }
 }
 
-/** Classifications that a target's configuration names; policy decides on `reveal` for each. */
+/** Classifications that a target's configuration names and that detectors find; policy decides on `reveal` for each. */
 function classificationsOf(target: Target): readonly string[] {
-  const { classify } = target.settings as { classify?: Readonly<Record<string, string>> };
-  return [...new Set(Object.values(classify ?? {}))];
+  const { classify, detectors } = target.settings as {
+    classify?: Readonly<Record<string, string>>;
+    detectors?: boolean;
+  };
+  return [
+    ...new Set([...Object.values(classify ?? {}), ...(detectors === false ? [] : Object.values(classificationOf))]),
+  ];
 }
 
 /** The key of tokens and digests: 32 random bytes, made on first start, readable by the gateway alone. */

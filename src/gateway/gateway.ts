@@ -55,14 +55,13 @@ async function login(
       target: targetName,
       code: refused?.code,
       reason: refused?.message,
-      address: client.address,
+      peer: client.address,
     });
     throw refused;
   }
   return openLine(caller, target, protocol, client, deps);
 }
 
-/** An unknown target and a forbidden one look the same to whoever may not connect: names of targets are not for guessing. */
 function whyNot(
   caller: Caller,
   target: Target | undefined,

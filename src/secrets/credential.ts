@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
-const path = z.string().min(1).max(4096);
+/** Relative ones start at the configuration's folder. */
+const path = z.string().min(1).max(4096).meta({ path: true });
 
 /**
  * A target's `credential:`. Where its secret comes from (one of `env`, `file`, `command`, or none), the user it belongs to, and the files of a client certificate.

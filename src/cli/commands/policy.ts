@@ -35,7 +35,14 @@ export const policyCommands: Commands = (program, terminal) => {
     .addHelpText('after', examples('sallyport policy test ./policies'))
     .action(async (dir: string | undefined, { json }: { json?: boolean }) => {
       const { testPolicies } = await import('../../policy/run-cases.ts');
-      const results = await testPolicies(dir ?? './policies');
+      const [{ parse, loadParser }, { classifyStatements }] = await Promise.all([
+        import('../../sql/parse.ts'),
+        import('../../sql/classify.ts'),
+      ]);
+      await loadParser();
+      // Without a target there is no schema: names count as they are written.
+      const classify = (text: string) => classifyStatements(parse(text));
+      const results = await testPolicies(dir ?? './policies', { classify });
       const failed = results.filter(({ problem }) => problem !== undefined);
       if (json === true) await printJson(terminal, results);
       else {

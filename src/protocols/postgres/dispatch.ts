@@ -108,7 +108,7 @@ export class Dispatch {
       classified: understood.classified,
       text,
       ...(parameters === undefined ? {} : { parameters }),
-      ...(scope === undefined ? {} : { scope }),
+      scope: `path=${this.#meanings.path};${scope ?? ''}`,
     };
     const route: StatementRoute = {
       command,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PeerError, Refusal } from '../../model/errors.ts';
 import { Names, type Portal, type Statement } from './prepared.ts';
 import type { TargetState } from './target-state.ts';
@@ -24,9 +25,12 @@ export class Meanings {
   readonly #prepared = new Map<string, { readonly understood: Understood; readonly text: string }>();
   readonly #target: TargetState;
   #changedSchema = false;
+  /** What unqualified names depend on: how the session began, and every statement since that may have changed search_path. */
+  #path: string;
 
-  constructor(target: TargetState) {
+  constructor(target: TargetState, searchPath: string | undefined) {
     this.#target = target;
+    this.#path = searchPath ?? '';
   }
 
   of(text: string): Meaning | Refusal {
@@ -39,6 +43,11 @@ export class Meanings {
       if (error instanceof Refusal) return error;
       throw error;
     }
+  }
+
+  /** Part of every approval: after another search_path the same text is another command. A rolled-back change counts too, to be safe. */
+  get path(): string {
+    return this.#path;
   }
 
   /** What a statement that was prepared earlier means now: the schema may have changed since. */
@@ -70,6 +79,7 @@ export class Meanings {
       this.#target.stale();
     }
     if (run.status !== 'ok') return;
+    if (understood.changesSearchPath) this.#path = createHash('sha256').update(`${this.#path}\0${text}`).digest('hex');
     for (const name of understood.creates) this.created.add(name);
     for (const name of understood.prepares) {
       this.#prepared.set(name, { understood, text });

@@ -110,7 +110,7 @@ async function run(
       .cancel(line.permit, gateway.limits.loginMs)
       .catch((error: unknown) => gateway.log('warn', 'postgres: cancel was not delivered', { error: String(error) }));
   };
-  const session = new PostgresSession(socket, line, gateway.limits, state, upstream, end);
+  const session = new PostgresSession(socket, line, gateway.limits, state, upstream, client.settings.search_path, end);
   const key = keys.issue(client.version, () => {
     if (session.cancel()) cancel();
   });

@@ -42,6 +42,7 @@ export class PostgresSession {
     limits: Limits,
     target: TargetState,
     upstream: Upstream,
+    searchPath: string | undefined,
     end: (reason: Error) => void,
   ) {
     this.#target = target;
@@ -53,7 +54,7 @@ export class PostgresSession {
       () => upstream.pause(),
       () => upstream.resume(),
     );
-    this.#meanings = new Meanings(target);
+    this.#meanings = new Meanings(target, searchPath);
     this.#dispatch = new Dispatch(line, target, upstream, this.#client, this.#meanings, {
       stall: (until) => this.#stall(until),
       ready: () => this.#ready(),

@@ -14,10 +14,14 @@ export interface Understood {
   readonly copyOut: boolean;
   /** Changes the schema, so that what is known of it is stale afterwards. */
   readonly changesSchema: boolean;
+  /** Unqualified names may mean something else afterwards. */
+  readonly changesSearchPath: boolean;
   /** Relations that it makes, which the catalog does not know yet. */
   readonly creates: readonly string[];
-  /** Names classified or derived relations, for some caller: its rows need a description, its errors may quote values. */
+  /** Names classified or derived relations, for some caller: its rows need a description. */
   readonly touches: boolean;
+  /** Its errors and notices may quote classified values: it touches them, or has the server check what did so before. */
+  readonly quotes: boolean;
   /** It would be refused to somebody who may see nothing classified; perhaps only because the schema is not what it was. */
   readonly doubtful: boolean;
   /** SQL-level PREPARE and EXECUTE: names that this text defines or runs. */
@@ -41,8 +45,10 @@ export const unread: Understood = {
   copyIn: false,
   copyOut: false,
   changesSchema: false,
+  changesSearchPath: false,
   creates: [],
   touches: false,
+  quotes: false,
   doubtful: false,
   prepares: [],
   executes: [],
@@ -107,13 +113,17 @@ export class Understanding {
       statements.flatMap((info) => (info.kind === kind && info.name !== undefined ? [info.name] : []));
     const exposure = analysis.exposure(this.#catalog, this.#everything, { preparedChecked: isExecute(analysis) });
     const indirect = statements.some(({ kind }) => kind === 'fetch' || kind === 'execute');
+    const classifies = this.#catalog.classifications.size > 0;
+    const touches = classifies && (!exposure.safe || exposure.touches || indirect);
     return {
       classified,
       copyIn: statements.some(({ kind }) => kind === 'copyIn'),
       copyOut: statements.some(({ kind }) => kind === 'copyOut'),
       changesSchema: changesCatalog,
+      changesSearchPath: statements.some((info) => info.changesSearchPath),
       creates: statements.flatMap(({ created }) => created),
-      touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
+      touches,
+      quotes: touches || (classifies && statements.some(checksLate)),
       doubtful: !exposure.safe,
       prepares: named('prepare'),
       executes: named('execute'),
@@ -132,7 +142,10 @@ export class Understanding {
     // A name that the catalog knows means what the catalog says, whatever this session has made beside it.
     const unknown =
       created.size === 0 ? none : new Set([...created].filter((name) => this.#catalog.named(name).length === 0));
-    const exposure = analysis.exposure(this.#catalog, hidden, { preparedChecked: isExecute(analysis), created: unknown });
+    const exposure = analysis.exposure(this.#catalog, hidden, {
+      preparedChecked: isExecute(analysis),
+      created: unknown,
+    });
     return exposure.safe ? undefined : new Refusal('MASK_IMPOSSIBLE', exposure.reason, { advice: exposure.advice });
   }
 
