@@ -51,8 +51,8 @@ export function walkEntry(
       const [, seq, kind, session, exchange] = match as unknown as [string, string, string, string, string];
       const intent = kind === 'intent';
       // Inside a JSON text this sequence cannot stand: its quotes would be escaped.
-      const mark = intent ? text.indexOf(',"prepareOnly":true,', start) : -1;
-      command({ intent, session, exchange, seq: Number(seq), prepareOnly: mark !== -1 && mark < end });
+      const prepareOnly = intent && text.slice(start, end).includes(',"prepareOnly":true,');
+      command({ intent, session, exchange, seq: Number(seq), prepareOnly });
     }
     start = end + 1;
   }

@@ -74,6 +74,8 @@ const slowDiskUs = 300;
 const maxPendingBytes = 64 * 1024 * 1024;
 const noteDelayMs = 5;
 const postDelayMs = 50;
+/** Further turns of the event loop that a group may wait for company. */
+const maxRounds = 8;
 
 /**
  * Opens the log of a directory, or begins one. This is also how a log recovers: a tail torn by a crash is cut, the signed history
@@ -170,6 +172,8 @@ class Log implements AuditLog {
   #other = new Group();
   #writing = false;
   #flushSoon = false;
+  /** How many waited for the group before. */
+  #lastGroup = 0;
   #noteTimer = false;
   #postTimer: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
@@ -239,11 +243,24 @@ class Log implements AuditLog {
     this.#group.waiters.push({ seq, granted, failed });
     if (this.#flushSoon) return;
     this.#flushSoon = true;
-    // The check phase comes after the turn's socket reads, so that one write carries what all of them brought.
-    setImmediate(() => {
-      this.#flushSoon = false;
-      this.#flush();
-    });
+    setImmediate(() => this.#flushWhenQuiet(0, 0));
+  }
+
+  /**
+   * The check phase comes after the turn's socket reads, so one write carries what all of them brought. A write takes longer than
+   * many reads: where several callers are at work, what arrived while the turn's first reads were handled is waited for too, as
+   * long as every round brings some more.
+   */
+  #flushWhenQuiet(seen: number, rounds: number): void {
+    const waiting = this.#group.waiters.length;
+    const busy = waiting > 1 || this.#lastGroup > 1;
+    if (busy && waiting > seen && rounds < maxRounds) {
+      setImmediate(() => this.#flushWhenQuiet(waiting, rounds + 1));
+      return;
+    }
+    this.#flushSoon = false;
+    this.#lastGroup = waiting;
+    this.#flush();
   }
 
   #refusal(): Refusal | undefined {

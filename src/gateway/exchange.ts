@@ -2,7 +2,7 @@ import type { Permit } from '../audit/permit.ts';
 import type { ApprovalRequest } from '../model/approval.ts';
 import type { Decision } from '../model/decision.ts';
 import { Refusal } from '../model/errors.ts';
-import type { MaskedField } from '../model/event.ts';
+import type { MaskedField, Outcome } from '../model/event.ts';
 import type { Caller } from '../model/principal.ts';
 import type { Session } from '../model/session.ts';
 import type { Target } from '../model/target.ts';
@@ -25,7 +25,7 @@ export interface ExchangeDeps {
   readonly prefix: EventPrefix;
   readonly signal: AbortSignal;
   readonly now: () => number;
-  masks(decision: Allow): Masks & { readonly ledger: () => readonly MaskedField[] };
+  masks(decision: Allow): Masks & { fields(): readonly MaskedField[] };
   /** Ends the session: what was asked or shown can no longer be recorded. */
   fail(refusal: Refusal): void;
 }
@@ -56,7 +56,7 @@ function admit<F>(exchange: Exchange<F>, number: number, decision: Allow, deps: 
     intentFields(deps.prefix, number, exchange, decision, approval),
     (permit) => {
       deps.recording.request(number, exchange.describe());
-      exchange.forward(permit, replyThrough(exchange, number, decision, deps));
+      exchange.forward(permit, new ReplyThrough(exchange, number, decision, deps));
     },
     () => deps.fail(unrecorded()),
   );
@@ -76,39 +76,49 @@ function refuse<F>(exchange: Exchange<F>, number: number, deps: ExchangeDeps, re
   return undefined;
 }
 
-/** Frames from upstream: masked, recorded as shown, shown. */
-function replyThrough<F>(exchange: Exchange<F>, number: number, decision: Allow, deps: ExchangeDeps): Reply<F> {
-  const masks = deps.masks(decision);
-  let rows = 0;
-  let bytes = 0;
-  let withheld = false;
-  return {
-    frames(frames, rowCount) {
-      if (withheld) return undefined;
-      let shown: Buffer;
-      try {
-        shown = exchange.mask(frames, masks);
-      } catch (error) {
-        withheld = true;
-        exchange.withhold(
-          error instanceof Refusal ? error : new Refusal('MASK_IMPOSSIBLE', 'the reply could not be masked'),
-        );
-        return undefined;
-      }
-      rows += rowCount;
-      bytes += shown.length;
-      const recorded = deps.recording.reply(number, shown);
-      const taken = exchange.respond(shown);
-      if (recorded === undefined) return taken;
-      const safe = recorded.catch(() => deps.fail(unrecorded()));
-      return taken === undefined ? safe : Promise.all([safe, taken]).then(() => undefined);
-    },
-    end(outcome) {
-      const masked = masks.ledger();
-      const status = withheld ? { status: 'error' as const, errorCode: 'MASK_IMPOSSIBLE' } : outcome;
-      deps.audit.note(outcomeFields(deps.prefix, number, { ...status, rows, bytes, masked }));
-    },
-  };
+/** Frames from upstream: masked, recorded as shown, shown; and the outcome when the reply is complete. */
+class ReplyThrough<F> implements Reply<F> {
+  readonly #exchange: Exchange<F>;
+  readonly #number: number;
+  readonly #deps: ExchangeDeps;
+  readonly #masks: Masks & { fields(): readonly MaskedField[] };
+  #rows = 0;
+  #bytes = 0;
+  #withheld = false;
+
+  constructor(exchange: Exchange<F>, number: number, decision: Allow, deps: ExchangeDeps) {
+    this.#exchange = exchange;
+    this.#number = number;
+    this.#deps = deps;
+    this.#masks = deps.masks(decision);
+  }
+
+  frames(frames: F, rows: number): Promise<void> | undefined {
+    if (this.#withheld) return undefined;
+    let shown: Buffer;
+    try {
+      shown = this.#exchange.mask(frames, this.#masks);
+    } catch (error) {
+      this.#withheld = true;
+      this.#exchange.withhold(
+        error instanceof Refusal ? error : new Refusal('MASK_IMPOSSIBLE', 'the reply could not be masked'),
+      );
+      return undefined;
+    }
+    this.#rows += rows;
+    this.#bytes += shown.length;
+    const recorded = this.#deps.recording.reply(this.#number, shown);
+    const taken = this.#exchange.respond(shown);
+    if (recorded === undefined) return taken;
+    const safe = recorded.catch(() => this.#deps.fail(unrecorded()));
+    return taken === undefined ? safe : Promise.all([safe, taken]).then(() => undefined);
+  }
+
+  end(outcome: Pick<Outcome, 'status' | 'errorCode'>): void {
+    const status = this.#withheld ? ({ status: 'error', errorCode: 'MASK_IMPOSSIBLE' } as const) : outcome;
+    const seen = { rows: this.#rows, bytes: this.#bytes, masked: this.#masks.fields() };
+    this.#deps.audit.note(outcomeFields(this.#deps.prefix, this.#number, { ...status, ...seen }));
+  }
 }
 
 /** A held command: attach to the request for exactly this command, wait a little, then go on, be told no, or be told to come back. */

@@ -7,7 +7,7 @@ import { uuidv7 } from '../model/uuid.ts';
 import { eventPrefix } from './events.ts';
 import { type ExchangeDeps, runExchange } from './exchange.ts';
 import type { LiveSessions } from './live.ts';
-import { type MaskTools, masksFor } from './masks.ts';
+import { ExchangeMasks, type MaskTools } from './masks.ts';
 import type { ApprovalsPort, AuditPort, IdentityPort, PolicyPort, RecordingPort, SecretsPort } from './ports.ts';
 import type { Gateway, Limits, Line } from './protocol.ts';
 
@@ -145,7 +145,7 @@ function line(
     prefix: eventPrefix(session),
     signal: controller.signal,
     now: deps.now,
-    masks: (decision) => masksFor(decision, tools),
+    masks: (decision) => new ExchangeMasks(decision, tools),
     fail: (refusal) => controller.abort(refusal),
   };
   const longest = setTimeout(

@@ -23,23 +23,42 @@ export interface MaskLedger {
 const none: readonly MaskedField[] = [];
 
 /** Masks for one exchange. The ledger is made on the first masked value: most replies have none. */
-export function masksFor<L extends MaskLedger>(
-  decision: Decision & { outcome: 'allow' | 'hold' },
-  tools: MaskTools<L>,
-): Masks & { ledger(): readonly MaskedField[] } {
-  const { masks } = decision.obligations;
-  let ledger: L | undefined;
-  const open = () => {
-    ledger ??= tools.ledger();
-    return ledger;
-  };
-  const method = (classification: string): MaskMethod => masks[classification] ?? 'redact';
-  return {
-    method,
-    text: (classification, original) => tools.text(method(classification), classification, original),
-    masked: (field, classification, count, originals) =>
-      open().masked(field, classification, method(classification), count, originals),
-    scrub: (bytes, values) => (tools.scrub === undefined ? 0 : tools.scrub(bytes, open(), values, method)),
-    ledger: () => (ledger === undefined ? none : ledger.fields()),
-  };
+export class ExchangeMasks<L extends MaskLedger> implements Masks {
+  readonly #masks: Readonly<Record<string, MaskMethod>>;
+  readonly #tools: MaskTools<L>;
+  #ledger: L | undefined;
+
+  constructor(decision: Decision & { outcome: 'allow' | 'hold' }, tools: MaskTools<L>) {
+    this.#masks = decision.obligations.masks;
+    this.#tools = tools;
+  }
+
+  method(classification: string): MaskMethod {
+    return this.#masks[classification] ?? 'redact';
+  }
+
+  text(classification: string, original: string): string | null {
+    return this.#tools.text(this.method(classification), classification, original);
+  }
+
+  masked(field: string, classification: string, count: number, originals: Buffer): void {
+    this.#open().masked(field, classification, this.method(classification), count, originals);
+  }
+
+  scrub(bytes: Buffer, values?: ValuesOf): number {
+    const { scrub } = this.#tools;
+    return scrub === undefined
+      ? 0
+      : scrub(bytes, this.#open(), values, (classification) => this.method(classification));
+  }
+
+  /** What was masked; call once, when the reply is complete. */
+  fields(): readonly MaskedField[] {
+    return this.#ledger === undefined ? none : this.#ledger.fields();
+  }
+
+  #open(): L {
+    this.#ledger ??= this.#tools.ledger();
+    return this.#ledger;
+  }
 }

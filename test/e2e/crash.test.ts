@@ -58,10 +58,13 @@ async function call(gateway: GatewayProcess, path: string): Promise<{ status: nu
   return request(gateway.api, gateway.ca, await auditor(), 'GET', path);
 }
 
-/** The whole log, oldest first, as the API tells it. */
-async function history(gateway: GatewayProcess): Promise<readonly RecordedEvent[]> {
-  const all: RecordedEvent[] = [];
-  for (let after: string | undefined = '0'; after !== undefined; ) {
+/** The log behind the events that are known, oldest first, as the API tells it. */
+async function history(
+  gateway: GatewayProcess,
+  known: readonly RecordedEvent[] = [],
+): Promise<readonly RecordedEvent[]> {
+  const all = [...known];
+  for (let after: string | undefined = String(known.at(-1)?.seq ?? 0); after !== undefined; ) {
     const { body } = await call(gateway, `/v1/audit/events?limit=500&after=${after}`);
     const page = body as { items: RecordedEvent[]; next?: string };
     all.push(...page.items);
@@ -113,6 +116,7 @@ describe('a gateway that is killed under load', () => {
   it('has every command that reached the target in its log, and closes what it left open', async () => {
     const folder = newFolder();
     const acknowledged: string[] = [];
+    let events: readonly RecordedEvent[] = [];
     for (let round = 1; round <= 3; round++) {
       const gateway = await start(folder);
       const before = acknowledged.length;
@@ -124,7 +128,7 @@ describe('a gateway that is killed under load', () => {
       await Promise.all(clients);
 
       const next = await start(folder);
-      const events = await history(next);
+      events = await history(next, events);
       const of = (type: string) => events.filter((event) => event.type === type);
 
       const intents = new Map(
@@ -141,7 +145,6 @@ describe('a gateway that is killed under load', () => {
       expect(new Set(outcomes).size).toBe(outcomes.length);
       expect(outcomes.toSorted()).toEqual(of('command.intent').map(command).toSorted());
       for (const event of of('command.outcome')) expect(['ok', 'unknown']).toContain(event.status);
-      console.log(JSON.stringify(events.filter((e)=>e.type==='gateway.recovered'||e.type==='gateway.stopped'||e.type==='gateway.started'||(e.principal==='sallyport:gateway')||(e.type==='session.ended'&&/without/.test(String(e.reason))&&e.principal!=='test:agent'))));
       expect(of('gateway.recovered')).toHaveLength(round);
 
       // Sessions of clients have ended, and their recordings are sealed.
@@ -159,7 +162,9 @@ describe('a gateway that is killed under load', () => {
       expect(recordings(folder)).toBe(0);
       for (const session of sessions.slice(-8)) {
         const asked = await replayed(next, String(session));
-        const intended = of('command.intent').filter((event) => event.session === session).map((event) => String(event.text));
+        const intended = of('command.intent')
+          .filter((event) => event.session === session)
+          .map((event) => String(event.text));
         expect(asked.length).toBeGreaterThan(0);
         expect(asked).toEqual(intended.slice(0, asked.length));
       }
@@ -173,7 +178,7 @@ describe('a gateway that is killed under load', () => {
         unsigned: 0,
       });
     }
-  });
+  }, 180_000);
 });
 
 /** Recordings that are being written. */
@@ -186,7 +191,10 @@ function recordings(folder: string): number {
 async function replayed(gateway: GatewayProcess, session: string): Promise<readonly string[]> {
   const { status, body } = await call(gateway, `/v1/sessions/${session}/replay`);
   expect(status).toBe(200);
-  const items = String(body).split('\n').filter(Boolean).map((line) => JSON.parse(line) as { kind: string; text?: string });
+  const items = String(body)
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as { kind: string; text?: string });
   return items.flatMap(({ kind, text }) => (kind === 'command' && text !== undefined ? [text] : []));
 }
 
@@ -205,11 +213,12 @@ describe('a gateway that can no longer write its audit log', () => {
       answer.status === 'rejected' ? String(answer.reason.code ?? answer.reason.message) : 'answered',
     );
     expect(codes).not.toContain('answered');
-    expect(codes.filter((code) => code !== 'ZS004')).toEqual([]);
+    // By the failed write itself, or because the gateway that noticed it was stopping already.
+    expect(codes.filter((code) => code !== 'ZS004' && code !== '57P01')).toEqual([]);
     await Promise.all(clients.map((client) => expect(client.query('select 1')).rejects.toThrow()));
     expect(await gateway.failed).toMatch(/ENOSPC/);
     await expect(gateway.client(await agent())).rejects.toThrow();
-    const code=await gateway.ended; console.log(gateway.log); expect(code).toBe(3);
+    expect(await gateway.ended, gateway.log).toBe(3);
 
     const names = await rowsAtTarget();
     expect(names.filter((name) => name.startsWith('after-'))).toEqual([]);

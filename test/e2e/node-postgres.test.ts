@@ -224,11 +224,4 @@ describe('node-postgres', () => {
     expect((await failure(insert())).code).toBe('ZS001');
     await client.end();
   });
-
-  it('asks many times before the first answer, one after the other', async () => {
-    const client = await connect();
-    const asked = Array.from({ length: 1000 }, (_, i) => client.query('select $1::int as n', [i]));
-    expect((await Promise.all(asked)).map(({ rows }) => rows[0].n)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
-    await client.end();
-  });
 });

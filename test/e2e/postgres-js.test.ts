@@ -88,7 +88,7 @@ describe('postgres.js', () => {
   });
 
   it('sends more ahead than the gateway keeps in flight', async () => {
-    const sql = connect({ max: 1, max_pipeline: 10_000 });
+    const sql = connect({ max: 1, max_pipeline: 10_000 } as postgres.Options<Record<string, never>>);
     const answers = await Promise.all(Array.from({ length: 6000 }, (_, i) => sql`select ${i}::int as n`));
     expect(answers.map(([row]) => (row as { n: number }).n)).toEqual(Array.from({ length: 6000 }, (_, i) => i));
   });

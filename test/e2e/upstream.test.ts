@@ -127,7 +127,11 @@ const lies: Readonly<Record<string, () => Lie>> = {
   },
   'copy data without an announcement': once('D', (row) => [copyData(`${exposed}\n`), row]),
   'a result of a function call': once('D', (row) => [
-    Buffer.concat([header('V', 8 + Buffer.byteLength(exposed)), edited(Buffer.alloc(4), (n) => n.writeInt32BE(exposed.length)), Buffer.from(exposed)]),
+    Buffer.concat([
+      header('V', 8 + Buffer.byteLength(exposed)),
+      edited(Buffer.alloc(4), (n) => n.writeInt32BE(exposed.length)),
+      Buffer.from(exposed),
+    ]),
     row,
   ]),
   'another client_encoding': once('T', (description) => [parameterStatus('client_encoding', 'LATIN1'), description]),
@@ -175,6 +179,7 @@ beforeAll(async () => {
   const classify = { 'public.people.ssn': 'pii.ssn' };
   gateway = await startGateway({
     plaintext: true,
+    postgres: { hba: ['host all all 127.0.0.1/32 trust'] }, // a login a test, so a cheap one
     policies: workPolicies,
     schema: `create table people (id int primary key, ssn text);
       insert into people select n, '${secret} ' || n from generate_series(1, ${rows}) n;`,
@@ -204,8 +209,8 @@ const login = (lie: string) =>
 
 const ways: Readonly<Record<string, readonly Buffer[]>> = {
   'a simple query': [query(statement)],
-  'an extended query': [parse('', statement), bind('', ''), describeMessage('portal', ''), execute(''), sync],
-  'an extended query that is not described': [parse('', statement), bind('', ''), execute(''), sync],
+  'an extended query': [parse('', statement), bind(), describeMessage('portal', ''), execute(''), sync],
+  'an extended query that is not described': [parse('', statement), bind(), execute(''), sync],
 };
 
 /**

@@ -53,7 +53,7 @@ export class Dispatch {
   readonly #client: ClientWriter;
   readonly #meanings: Meanings;
   readonly #events: DispatchEvents;
-  readonly #outbox = new Outbox();
+  readonly #outbox: Outbox;
   readonly #plans = new Plans();
   #status: TransactionStatus = 'I';
   /** Messages sent that no ReadyForQuery has answered yet. */
@@ -61,7 +61,6 @@ export class Dispatch {
   /** An error of our own in the extended protocol: what was decoded before its Sync is not sent. */
   #refusing = false;
   #cancelled = new AbortController();
-  #corked = false;
   /** Of the last command sent: a COPY's data belongs to it. */
   #permit: Permit | undefined;
 
@@ -79,6 +78,10 @@ export class Dispatch {
     this.#client = client;
     this.#meanings = meanings;
     this.#events = events;
+    this.#outbox = new Outbox(
+      () => upstream.collect(),
+      () => upstream.flush(),
+    );
     this.replies = new Replies({
       toClient: (bytes) => client.push(bytes),
       wait: (until) => client.waitFor(until),
@@ -162,7 +165,6 @@ export class Dispatch {
       if (!isSync && (this.#refusing || this.replies.skipping)) return;
       for (const unit of units) this.replies.push(unit);
       this.#sinceReady += 1;
-      this.#cork();
       this.#upstream.housekeeping(this.#line.permit, joined(bytes));
       if (isSync) this.#refusing = false;
     });
@@ -205,20 +207,7 @@ export class Dispatch {
     for (const unit of units) this.replies.push(unit);
     this.#sinceReady += 1;
     this.#permit = permit;
-    this.#cork();
     this.#upstream.send(permit, joined(bytes));
-  }
-
-  /** What one turn sends leaves in one write. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    const { socket } = this.#upstream.connection;
-    socket.cork();
-    process.nextTick(() => {
-      this.#corked = false;
-      socket.uncork();
-    });
   }
 
   #ready(status: TransactionStatus): void {

@@ -9,6 +9,14 @@ export interface Place {
  */
 export class Outbox {
   readonly #waiting: { action: (() => void) | undefined }[] = [];
+  readonly #before: () => void;
+  readonly #after: () => void;
+
+  /** `before` and `after` frame the actions of one turn. */
+  constructor(before: () => void, after: () => void) {
+    this.#before = before;
+    this.#after = after;
+  }
 
   get size(): number {
     return this.#waiting.length;
@@ -31,9 +39,12 @@ export class Outbox {
   }
 
   #drain(): void {
+    if (this.#waiting[0]?.action === undefined) return;
+    this.#before();
     for (let action = this.#waiting[0]?.action; action !== undefined; action = this.#waiting[0]?.action) {
       this.#waiting.shift();
       action();
     }
+    this.#after();
   }
 }

@@ -52,6 +52,11 @@ export class Replies {
   /** A reply was withheld in the extended protocol: nothing more is shown before its Sync's ReadyForQuery. */
   #muted = false;
   #large: Run | undefined;
+  /**
+   * A command of this transaction touched classified data. What the server checks when the transaction ends (deferred constraints,
+   * their triggers) may quote values of it, whatever command or Sync ends it.
+   */
+  #near = false;
   /** CopyOutResponse came, and CopyDone has not. */
   #copyingOut = false;
 
@@ -249,11 +254,11 @@ export class Replies {
       const report = parseReport(buffer, start, end);
       run.status = report.sqlstate === '57014' ? 'cancelled' : 'error';
       run.errorCode = report.sqlstate;
-      this.#show(run, this.#report(buffer, start, end, run.touches), 0);
+      this.#show(run, this.#report(buffer, start, end, run.touches || this.#near), 0);
       this.#conclude(run);
       if (unit.kind !== 'execute') return; // ReadyForQuery ends it
     } else {
-      this.#emit(this.#report(buffer, start, end, false));
+      this.#emit(this.#report(buffer, start, end, this.#near));
     }
     if (unit.kind === 'sync') return; // an error while committing; ReadyForQuery follows
     this.#skipToSync();
@@ -279,7 +284,9 @@ export class Replies {
     this.#muted = false;
     this.units.shift();
     this.#events.copyIn(false);
-    this.#events.ready(parseReadyForQuery(buffer, start, end));
+    const status = parseReadyForQuery(buffer, start, end);
+    if (status === 'I') this.#near = false;
+    this.#events.ready(status);
     this.#emit(buffer.subarray(start, end));
     this.#locals();
   }
@@ -344,6 +351,7 @@ export class Replies {
 
   /** The command's outcome is known; a withheld reply ends with the refusal in its place. */
   #conclude(run: Run): void {
+    if (run.touches) this.#near = true;
     if (run.ended) return;
     if (run.withheld !== undefined) {
       this.#emit(run.withheld);
@@ -358,7 +366,7 @@ export class Replies {
     const unit = this.units.first;
     const run = unit !== undefined && 'run' in unit ? unit.run : undefined;
     if (type === Server.NoticeResponse) {
-      const notice = run?.touches === true ? this.#report(buffer, start, end, true) : buffer.subarray(start, end);
+      const notice = this.#report(buffer, start, end, run?.touches === true || this.#near);
       if (run === undefined) this.#emit(notice);
       else this.#show({ ...run, plan: undefined }, notice, 0);
       return;
@@ -379,10 +387,16 @@ export class Replies {
   }
 }
 
-/** DETAIL, CONTEXT and the internal query may quote rows; the message itself may quote a value, so what is in quotes goes too. */
+/**
+ * DETAIL, CONTEXT and the internal query may quote rows; the message itself may quote a value, so what is in quotes goes too. What
+ * code inside the database says (a trigger's RAISE) may be made of values altogether; its reports come with a CONTEXT.
+ */
 function withoutQuotes(report: ServerReport, isError: boolean): Buffer {
-  const message = report.message.replaceAll(/"[^"]*[0-9@][^"]*"/g, '"…"');
-  const hint = report.fields.get('H');
+  const ownCode = /^(?!COPY )/.test(report.fields.get('W') ?? 'COPY ');
+  const message = ownCode
+    ? 'what code inside the database says here is withheld: it may quote classified values'
+    : report.message.replaceAll(/"[^"]*[0-9@][^"]*"/g, '"…"');
+  const hint = ownCode ? undefined : report.fields.get('H');
   const shown = {
     severity: severityOf(report),
     code: report.sqlstate,

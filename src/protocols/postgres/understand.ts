@@ -18,10 +18,8 @@ export interface Understood {
   readonly changesSearchPath: boolean;
   /** Relations that it makes, which the catalog does not know yet. */
   readonly creates: readonly string[];
-  /** Names classified or derived relations, for some caller: its rows need a description. */
+  /** Names classified or derived relations, for some caller: its rows need a description, its errors may quote values. */
   readonly touches: boolean;
-  /** Its errors and notices may quote classified values: it touches them, or has the server check what did so before. */
-  readonly quotes: boolean;
   /** It would be refused to somebody who may see nothing classified; perhaps only because the schema is not what it was. */
   readonly doubtful: boolean;
   /** SQL-level PREPARE and EXECUTE: names that this text defines or runs. */
@@ -48,7 +46,6 @@ export const unread: Understood = {
   changesSearchPath: false,
   creates: [],
   touches: false,
-  quotes: false,
   doubtful: false,
   prepares: [],
   executes: [],
@@ -113,8 +110,6 @@ export class Understanding {
       statements.flatMap((info) => (info.kind === kind && info.name !== undefined ? [info.name] : []));
     const exposure = analysis.exposure(this.#catalog, this.#everything, { preparedChecked: isExecute(analysis) });
     const indirect = statements.some(({ kind }) => kind === 'fetch' || kind === 'execute');
-    const classifies = this.#catalog.classifications.size > 0;
-    const touches = classifies && (!exposure.safe || exposure.touches || indirect);
     return {
       classified,
       copyIn: statements.some(({ kind }) => kind === 'copyIn'),
@@ -122,8 +117,7 @@ export class Understanding {
       changesSchema: changesCatalog,
       changesSearchPath: statements.some((info) => info.changesSearchPath),
       creates: statements.flatMap(({ created }) => created),
-      touches,
-      quotes: touches || (classifies && statements.some(checksLate)),
+      touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
       doubtful: !exposure.safe,
       prepares: named('prepare'),
       executes: named('execute'),

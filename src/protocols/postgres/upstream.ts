@@ -9,7 +9,10 @@ export type UpstreamEnd = { readonly kind: 'closed' } | { readonly kind: 'failed
 /** The only writer to the server after login. Nothing goes out without a permit; see audit/permit.ts. */
 export class Upstream {
   readonly connection: UpstreamConnection;
-  readonly #begun = new WeakSet<Permit>();
+  /** Of the command sent last: only that can be added to. */
+  #begun: Permit | undefined;
+  /** What a turn has collected, while it collects. */
+  #collected: Buffer[] | undefined;
   #ended = false;
 
   /** `onData` gets every chunk as it was read; `onEnd` is called once. The socket is paused until `resume`. */
@@ -33,13 +36,13 @@ export class Upstream {
   /** Sends a command and spends its permit. False when the socket is full then. Throws TypeError without a good permit. */
   send(permit: Permit, bytes: Buffer): boolean {
     Permit.spend(permit, 'command');
-    this.#begun.add(permit);
+    this.#begun = permit;
     return this.#write(bytes);
   }
 
-  /** Sends more of a command that `send` began with this permit on this connection: the data of a COPY, a Sync. */
+  /** Sends more of the last command, which `send` began with this permit on this connection: the data of a COPY. */
   more(permit: Permit, bytes: Buffer): boolean {
-    if (!this.#begun.has(permit)) throw new TypeError('no command was begun with this permit');
+    if (this.#begun !== permit) throw new TypeError('the last command was not begun with this permit');
     return this.#write(bytes);
   }
 
@@ -99,7 +102,24 @@ export class Upstream {
     this.connection.socket.destroy();
   }
 
+  /** From here to `flush`, what is sent is collected, so that it leaves in one write. */
+  collect(): void {
+    this.#collected ??= [];
+  }
+
+  flush(): void {
+    const collected = this.#collected;
+    this.#collected = undefined;
+    if (collected === undefined || collected.length === 0) return;
+    this.#write(collected.length === 1 ? collected[0]! : Buffer.concat(collected));
+  }
+
   #write(bytes: Buffer): boolean {
-    return this.#ended ? true : this.connection.socket.write(bytes);
+    if (this.#ended) return true;
+    if (this.#collected !== undefined) {
+      this.#collected.push(bytes);
+      return true;
+    }
+    return this.connection.socket.write(bytes);
   }
 }

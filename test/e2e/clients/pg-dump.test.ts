@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RecordedEvent } from '../../../src/model/event.ts';
 import type { TestGateway, TestGatewayOptions } from '../../support/gateway.ts';
@@ -85,6 +88,18 @@ describe('pg_dump by somebody who may export and see everything', () => {
       ]);
       expect(through, args.join(' ')).toMatchObject({ code: 0, stderr: '' });
       expect(comparable(through.stdout), args.join(' ')).toBe(comparable(past.stdout));
+    }
+  });
+
+  it('works in parallel, on one snapshot, and restores from that', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-dump-'));
+    try {
+      const dump = await programs.run('pg_dump', 'dana', ['-Fd', '-j', '2', '-f', join(folder, 'dump')]);
+      expect(dump).toMatchObject({ code: 0, stderr: '' });
+      const restored = await programs.direct('pg_restore', ['-f', '-', '--data-only', join(folder, 'dump')]);
+      expect(restored.stdout.match(/^\d+\tcustomer \d+\t/gm)).toHaveLength(300);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 

@@ -73,13 +73,20 @@ commit;
   });
 });
 
-async function counts(): Promise<Record<string, number>> {
+interface Counts {
+  readonly accounts: number;
+  readonly branches: number;
+  readonly tellers: number;
+  readonly history: number;
+}
+
+async function counts(): Promise<Counts> {
   const client = await gateway.direct();
   const { rows } = await client.query(`
     select (select count(*)::int from pgbench_accounts) as accounts, (select count(*)::int from pgbench_branches) as branches,
       (select count(*)::int from pgbench_tellers) as tellers, (select count(*)::int from pgbench_history) as history`);
   await client.end();
-  return rows[0] as Record<string, number>;
+  return rows[0] as Counts;
 }
 
 /** What accounts, tellers and branches hold is what the history says: nothing was lost, nothing done twice. */

@@ -163,7 +163,7 @@ describe('psql as a tool', () => {
   it('repeats with \\watch', async () => {
     const program = await programs.start('psql', 'agent', [...plain, '-At']);
     program.type('select count(*) from orders \\watch 0.1\n');
-    await program.says(/5000\n[^]*5000\n[^]*5000\n/);
+    await program.says(/5000\n[\s\S]*5000\n[\s\S]*5000\n/);
     program.signal('SIGTERM');
     await program.ended;
     expect(program.stderr).toBe('');

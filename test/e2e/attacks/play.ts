@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApprovalRequest } from '../../../src/model/approval.ts';
+import type { Message } from '../../support/raw-postgres.ts';
+import { comparable, messageOf, Player, type Step } from './player.ts';
+import type { World, Worlds } from './world.ts';
+
+export type Who = 'agent' | 'sam' | 'dana';
+
+export interface Played {
+  readonly messages: readonly Message[];
+  /** The same, so that two runs can be compared. */
+  readonly shown: string;
+  /** Everything that was owed came. */
+  readonly answered: boolean;
+}
+
+/** Plays steps as somebody, in a session of their own, against one of the worlds. */
+export async function play(worlds: Worlds, world: World, who: Who, steps: readonly Step[]): Promise<Played> {
+  const { gateway } = worlds;
+  const player = await Player.login(gateway.port, await gateway.tokenOf(who), world);
+  const from = player.got.length;
+  let answered = true;
+  for (const step of steps) answered = (await take(worlds, world, player, step)) && answered;
+  answered = (await player.settled()) && answered;
+  player.socket.destroy();
+  const messages = player.got.slice(from);
+  return { messages, shown: comparable(messages, world), answered };
+}
+
+async function take(worlds: Worlds, world: World, player: Player, step: Step): Promise<boolean> {
+  const message = messageOf(step);
+  if (message !== undefined) player.add(message.bytes, message.readies);
+  else if (step === 'wait') return player.settled();
+  else if (step === 'hang up') player.socket.destroy();
+  else if (typeof step === 'object') {
+    if ('until' in step) return player.until(step.until);
+    player.send();
+    if ('pause' in step) await sleep(step.pause);
+    if ('approve' in step) await approve(worlds, world, step.approve);
+    if ('direct' in step) await (await worlds.direct(world)).query(step.direct);
+  }
+  return true;
+}
+
+async function approve({ gateway }: Worlds, world: World, text: string): Promise<void> {
+  for (let attempt = 0; attempt < 40; attempt++) {
+    const { body } = await gateway.call('dana', 'GET', '/v1/approvals?state=open');
+    const { items } = body as { items: readonly ApprovalRequest[] };
+    const found = items.find((request) => request.text === text && request.target === world);
+    if (found !== undefined) {
+      const { status } = await gateway.call('dana', 'POST', `/v1/approvals/${found.id}/approve`, { reason: 'looks fine' });
+      if (status !== 200) throw new Error(`approving gave ${status}`);
+      return;
+    }
+    await sleep(25);
+  }
+  throw new Error(`nobody asked for approval of: ${text}`);
+}
+
+export const ways = ['simple', 'extended', 'described', 'binary', 'cursor'] as const;
+export type Way = (typeof ways)[number];
+
+/** One statement, sent in one of the ways that clients have. */
+export function sent(text: string, way: Way): readonly Step[] {
+  switch (way) {
+    case 'simple':
+      return [{ query: text }, 'wait'];
+    case 'extended':
+      return [{ parse: ['', text] }, { bind: ['', ''] }, { execute: [''] }, 'sync', 'wait'];
+    case 'described':
+      return [
+        { parse: ['named', text] },
+        { describe: ['statement', 'named'] },
+        'sync',
+        'wait',
+        { bind: ['', 'named'] },
+        { execute: [''] },
+        'sync',
+        'wait',
+      ];
+    case 'binary':
+      return [
+        { parse: ['', text] },
+        { bind: ['', '', [], [], [1]] },
+        { describe: ['portal', ''] },
+        { execute: [''] },
+        'sync',
+        'wait',
+      ];
+    case 'cursor':
+      return [
+        { query: 'begin' },
+        'wait',
+        { query: `declare c cursor with hold for ${text}` },
+        'wait',
+        { query: 'fetch 1 from c' },
+        'wait',
+        { query: 'commit' },
+        'wait',
+        { parse: ['f', 'fetch all from c'] },
+        { describe: ['statement', 'f'] },
+        { bind: ['', 'f', [], [], [1]] },
+        { execute: [''] },
+        'sync',
+        'wait',
+        { query: 'close all' },
+      ];
+  }
+}
+
+/** Forms in which a value could be in somebody's bytes. */
+export function traces(value: string): readonly string[] {
+  const bytes = Buffer.from(value);
+  return [
+    value,
+    [...value].reverse().join(''),
+    bytes.toString('hex'),
+    bytes.toString('base64').replace(/=*$/, '').slice(0, -1),
+    encodeURIComponent(value),
+  ];
+}
