@@ -55,6 +55,7 @@ export interface AuditLog extends AuditPort {
   readonly origin: string;
   /** The public key that checkpoints verify with. */
   readonly vkey: string;
+  /** How it writes now: it follows the disk's pace unless that was pinned. */
   readonly writes: 'sync' | 'async';
   /** Median of a durable write when the log was opened, µs. */
   readonly writeUs: number;
@@ -70,6 +71,8 @@ export interface AuditLog extends AuditPort {
 
 /** Above this a durable write is too long to stand still for, µs. */
 const slowDiskUs = 300;
+/** Below this, measured with its detour through another thread, it is short enough again, µs. */
+const fastDiskUs = 220;
 /** What may wait for a slow disk before appends are refused. */
 const maxPendingBytes = 64 * 1024 * 1024;
 const noteDelayMs = 5;
@@ -162,6 +165,9 @@ class Log implements AuditLog {
   readonly vkey: string;
   writes: 'sync' | 'async';
   writeUs = 0;
+  #pinned = false;
+  /** Moving average of what a durable write takes now, µs. */
+  #recentUs = 0;
   readonly #writer: SegmentWriter;
   readonly #thread: FollowerThread;
   readonly #unlock: () => void;
@@ -293,6 +299,7 @@ class Log implements AuditLog {
     this.#group = this.#other;
     this.#other = group;
     this.#writing = true;
+    const started = performance.now();
     if (this.writes === 'sync') {
       try {
         this.#writer.writeSync(group.seal());
@@ -300,16 +307,26 @@ class Log implements AuditLog {
         this.#fail(error as Error);
         return;
       }
+      this.#paceIs(performance.now() - started);
       this.#written(group);
     } else {
       this.#writer.write(group.seal()).then(
         () => {
+          this.#paceIs(performance.now() - started);
           this.#written(group);
           this.#flush();
         },
         (error: Error) => this.#fail(error),
       );
     }
+  }
+
+  /** A disk's pace changes with who else uses it: standing still for it is right only while that is short. */
+  #paceIs(ms: number): void {
+    this.#recentUs += (ms * 1000 - this.#recentUs) / 32;
+    if (this.#pinned) return;
+    if (this.writes === 'sync' && this.#recentUs > slowDiskUs) this.writes = 'async';
+    else if (this.writes === 'async' && this.#recentUs < fastDiskUs) this.writes = 'sync';
   }
 
   /** All of the group is durable: its waiters go on, in the order in which they came. */
@@ -355,6 +372,8 @@ class Log implements AuditLog {
   /** Measures the disk, and only then lets the thread make segments ahead. */
   async begin(writes: 'sync' | 'async' | undefined): Promise<void> {
     this.writeUs = await medianWriteUs(this.#writer);
+    this.#pinned = writes !== undefined;
+    this.#recentUs = this.writeUs;
     this.writes = writes ?? (this.writeUs > slowDiskUs ? 'async' : 'sync');
     this.#thread.durable(this.#writer.at);
   }

@@ -149,6 +149,14 @@ export async function startWorlds(): Promise<Worlds> {
     kept.set(world, client);
     return client;
   };
+  /** Through the gateway, so that it looks at the schema again. */
+  const noticed = async (world: World) => {
+    const dana = await gateway.client('dana', { database: world });
+    await dana.query('create schema noticed');
+    await dana.query('drop schema noticed');
+    await dana.end();
+  };
+  for (const world of worlds) await noticed(world);
   return {
     gateway,
     direct,
@@ -160,6 +168,7 @@ export async function startWorlds(): Promise<Worlds> {
       await kept.get(world)?.end().catch(() => undefined);
       kept.delete(world);
       await copy(`kept_${world}`, world);
+      await noticed(world);
     },
     served: () => servedIn(join(gateway.postgres.dataDir, 'log')),
     async stop() {
@@ -194,15 +203,15 @@ const fingerprint = `
       select 'staged' || c::text from staging.customers c union all select 'staged' || c::text from staging.orders c union all
       select 'moods' || c::text from moods c union all select 'tickets' || c::text from tickets c union all
       select 'greetings' || c::text from greetings c) rows) as rows,
-    (select md5(string_agg(relname || relkind || relowner || relrowsecurity || relhastriggers, ',' order by oid)) from pg_class where oid >= 16384 and relpersistence <> 't') as relations,
-    (select md5(string_agg(attrelid || attname || atttypid || attisdropped, ',' order by attrelid, attnum)) from pg_attribute a join pg_class c on c.oid = attrelid where attrelid >= 16384 and relpersistence <> 't' and attnum > 0) as columns,
-    (select md5(string_agg(proname || oid, ',' order by oid)) from pg_proc where oid >= 16384) as functions,
+    (select md5(string_agg(concat_ws(' ', relname, relkind, relowner, relrowsecurity, relhastriggers, relhasrules), ',' order by oid)) from pg_class where oid >= 16384 and relpersistence <> 't') as relations,
+    (select md5(string_agg(concat_ws(' ', attrelid, attname, atttypid, attisdropped), ',' order by attrelid, attnum)) from pg_attribute a join pg_class c on c.oid = attrelid where attrelid >= 16384 and relpersistence <> 't' and attnum > 0) as columns,
+    (select md5(string_agg(concat_ws(' ', proname, oid), ',' order by oid)) from pg_proc where oid >= 16384) as functions,
     (select md5(string_agg(nspname, ',' order by oid)) from pg_namespace where nspname not like 'pg_t%') as schemas,
-    (select md5(string_agg(rolname || rolsuper, ',' order by oid)) from pg_roles) as roles,
+    (select md5(string_agg(concat_ws(' ', rolname, rolsuper), ',' order by oid)) from pg_roles) as roles,
     (select md5(string_agg(s::text, ',')) from pg_db_role_setting s) as settings,
     (select count(*) from pg_largeobject_metadata) as large,
     (select count(*) from pg_prepared_xacts) as prepared,
-    (select string_agg(sequencename || coalesce(last_value, 0), ',' order by sequencename) from pg_sequences) as sequences`;
+    (select string_agg(concat_ws(' ', sequencename, last_value), ',' order by sequencename) from pg_sequences) as sequences`;
 
 function servedIn(folder: string): readonly Statement[] {
   return readdirSync(folder)
