@@ -200,6 +200,7 @@ async function compose(
     now,
   });
   const listeners: Listener[] = [];
+  stopping.push(() => gateway.close());
   stopping.push(async () => {
     live.endAll('the gateway is stopping');
     await Promise.all(listeners.map((listener) => listener.close(5000)));
@@ -242,7 +243,14 @@ async function compose(
         await audit
           .record({ type: 'gateway.stopped' })
           .catch((error: unknown) => log('error', 'the end was not recorded', { error: String(error) }));
-      await step();
+      // What cannot be put away any more must not keep the rest from it.
+      try {
+        await step();
+      } catch (error) {
+        log('error', 'the gateway did not stop cleanly', {
+          error: error instanceof Error ? error.message : String(error),
+        });
+      }
     }
   });
   const closeAudit = stopping[0];

@@ -6,6 +6,7 @@ import type { Target } from '../model/target.ts';
 import { uuidv7 } from '../model/uuid.ts';
 import { eventPrefix } from './events.ts';
 import { type ExchangeDeps, runExchange } from './exchange.ts';
+import { HousekeepingSessions } from './housekeeping.ts';
 import type { LiveSessions } from './live.ts';
 import { ExchangeMasks, type MaskTools } from './masks.ts';
 import type { ApprovalsPort, AuditPort, IdentityPort, PolicyPort, RecordingPort, SecretsPort } from './ports.ts';
@@ -27,13 +28,15 @@ export interface GatewayDeps {
   readonly log: Gateway['log'];
 }
 
-/** The gateway as protocols see it: logs callers in and hands out lines. */
-export function createGateway(deps: GatewayDeps): Gateway {
+/** The gateway as protocols see it: logs callers in and hands out lines. `close` ends its own sessions. */
+export function createGateway(deps: GatewayDeps): Gateway & { close(): Promise<void> } {
+  const housekeeping = new HousekeepingSessions(deps);
   return {
     limits: deps.limits,
     log: deps.log,
     credential: (target) => deps.secrets.credential(target),
-    housekeeping: (target) => openHousekeeping(target, deps),
+    housekeeping: (target) => housekeeping.open(target),
+    close: () => housekeeping.close(),
     login: (protocol, targetName, credential, client) => login(protocol, targetName, credential, client, deps),
   };
 }
@@ -188,20 +191,4 @@ function line(
       return closed;
     },
   };
-}
-
-/** The gateway's own look at a target is a session too: it is in the log before anything is sent. */
-async function openHousekeeping(target: Target, deps: GatewayDeps): Promise<Permit> {
-  return deps.audit.openSession({
-    type: 'session.started',
-    session: uuidv7(deps.now()),
-    principal: 'sallyport:gateway',
-    principalName: 'the gateway itself',
-    principalKind: 'gateway',
-    target: target.name,
-    protocol: target.protocol,
-    client: { address: 'local' },
-    purpose: 'catalog',
-    policy: deps.policy.version,
-  });
 }

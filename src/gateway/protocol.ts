@@ -48,12 +48,21 @@ export interface Gateway {
    */
   login(protocol: string, target: string, credential: string, client: Session['client']): Promise<Line>;
   /** A session of the gateway itself with a target, to look at its catalog. */
-  housekeeping(target: Target): Promise<Permit>;
+  housekeeping(target: Target): Promise<Housekeeping>;
   /** The target's credential, fetched anew. */
   credential(target: Target): Promise<TargetCredential>;
   /** Warnings for the operator. Never a secret, never a value from a reply. */
   log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, string | number>): void;
   readonly limits: Limits;
+}
+
+/** A session of the gateway's own. */
+export interface Housekeeping {
+  readonly permit: Permit;
+  /** Fires when the gateway stops: close what was opened with the permit. */
+  readonly signal: AbortSignal;
+  /** Ends the session in the log. Once nothing is sent with the permit any more; further calls do nothing. */
+  end(reason: string): void;
 }
 
 export interface Limits {

@@ -1,4 +1,4 @@
-import type { Permit } from '../../audit/permit.ts';
+import type { Housekeeping } from '../../gateway/protocol.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { Target, TargetCredential } from '../../model/target.ts';
 import { loadCatalog, type TargetCatalog } from './catalog.ts';
@@ -9,7 +9,7 @@ import type { PostgresSettings } from './settings.ts';
 export interface CatalogCacheDeps {
   readonly target: Target<PostgresSettings>;
   /** A durable session of the gateway's own with the target, and what it logs in with. */
-  open(): Promise<{ readonly permit: Permit; readonly credential: TargetCredential }>;
+  open(): Promise<Housekeeping & { readonly credential: TargetCredential }>;
   /** ms; only differences count. */
   readonly now: () => number;
   /** For each question, ms. */
@@ -23,12 +23,15 @@ export interface CatalogCacheDeps {
 export class CatalogCache {
   readonly #deps: CatalogCacheDeps;
   #connection: QueryConnection | undefined;
+  /** Ends the connection's session in the log. */
+  #end: ((reason: string) => void) | undefined;
   #catalog: TargetCatalog | undefined;
   #checkedAt = Number.NEGATIVE_INFINITY;
   #running: Promise<TargetCatalog> | undefined;
   /** Goes up when the catalog is known to be out of date. */
   #epoch = 0;
   #closed = new AbortController();
+  #listens = false;
 
   constructor(deps: CatalogCacheDeps) {
     this.#deps = deps;
@@ -65,9 +68,15 @@ export class CatalogCache {
 
   close(): void {
     this.#closed.abort(new Error('the catalog cache is closed'));
+    this.#drop('the gateway is stopping');
+    this.stale();
+  }
+
+  #drop(reason: string): void {
     this.#connection?.close();
     this.#connection = undefined;
-    this.stale();
+    this.#end?.(reason);
+    this.#end = undefined;
   }
 
   async #ask(): Promise<TargetCatalog> {
@@ -95,16 +104,16 @@ export class CatalogCache {
       const version = await readVersion(connection, timeoutMs);
       return this.#catalog?.version === version ? this.#catalog : await loadCatalog(connection, target, timeoutMs);
     } catch (error) {
-      connection.close();
-      this.#connection = undefined;
+      this.#drop('the server did not answer as it should');
       throw error;
     }
   }
 
   async #connected(): Promise<QueryConnection> {
     if (this.#connection?.usable) return this.#connection;
+    this.#drop('the connection was lost');
     const { target, timeoutMs } = this.#deps;
-    const { permit, credential } = await this.#deps.open();
+    const { permit, credential, signal, end } = await this.#deps.open();
     // pg_catalog alone: nothing that a user made can stand in for what our questions name.
     const startup = {
       application_name: 'sallyport catalog',
@@ -112,15 +121,17 @@ export class CatalogCache {
       default_transaction_read_only: 'on',
       statement_timeout: String(timeoutMs),
     };
-    const connection = await QueryConnection.open({
-      target,
-      permit,
-      credential,
-      startup,
-      timeoutMs,
-      signal: this.#closed.signal,
-    });
-    this.#connection = connection;
-    return connection;
+    const options = { target, permit, credential, startup, timeoutMs };
+    const stopping = AbortSignal.any([this.#closed.signal, signal]);
+    try {
+      this.#connection = await QueryConnection.open({ ...options, signal: stopping });
+    } catch (error) {
+      end('the server could not be reached');
+      throw error;
+    }
+    this.#end = end;
+    if (!this.#listens) signal.addEventListener('abort', () => this.close(), { once: true });
+    this.#listens = true;
+    return this.#connection;
   }
 }

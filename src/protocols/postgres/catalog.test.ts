@@ -278,7 +278,8 @@ describe('CatalogCache', () => {
       timeoutMs: 2000,
       open: async () => {
         opened += 1;
-        return { permit: Permit.issue('session', 1), credential: superuser };
+        const { signal } = new AbortController();
+        return { permit: Permit.issue('session', 1), signal, end: () => undefined, credential: superuser };
       },
     });
     return {

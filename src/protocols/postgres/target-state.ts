@@ -60,8 +60,8 @@ export class TargetState {
       now: Date.now,
       timeoutMs: gateway.limits.loginMs,
       open: async () => {
-        const [permit, credential] = await Promise.all([gateway.housekeeping(target), gateway.credential(target)]);
-        return { permit, credential };
+        const credential = await gateway.credential(target);
+        return { ...(await gateway.housekeeping(target)), credential };
       },
     });
   }

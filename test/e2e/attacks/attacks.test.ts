@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import type { Step } from './player.ts';
 import { type Played, play, sent, traces, type Who, ways } from './play.ts';
+import type { Step } from './player.ts';
 import { canaries, startWorlds, type World, type Worlds } from './world.ts';
 
 interface Attack {
@@ -80,16 +80,19 @@ describe('a statement that asks for what is classified', () => {
 });
 
 describe('a conversation that asks for what is classified', () => {
-  it.each(chosen(load('conversations') as readonly Attack[]))('learns nothing — $name', async ({ as = 'agent', steps, ends }) => {
-    const before = [await worlds.fingerprint('shop'), await worlds.fingerprint('twin')];
-    try {
-      const { answered } = await expectSecret(as, steps);
-      if (ends !== true) expect(answered, 'an answer that was due').toBe(true);
-    } finally {
-      for (const [i, world] of (['shop', 'twin'] as const).entries())
-        if ((await worlds.fingerprint(world).catch(() => '')) !== before[i]) await worlds.restore(world);
-    }
-  });
+  it.each(chosen(load('conversations') as readonly Attack[]))(
+    'learns nothing — $name',
+    async ({ as = 'agent', steps, ends }) => {
+      const before = [await worlds.fingerprint('shop'), await worlds.fingerprint('twin')];
+      try {
+        const { answered } = await expectSecret(as, steps);
+        if (ends !== true) expect(answered, 'an answer that was due').toBe(true);
+      } finally {
+        for (const [i, world] of (['shop', 'twin'] as const).entries())
+          if ((await worlds.fingerprint(world).catch(() => '')) !== before[i]) await worlds.restore(world);
+      }
+    },
+  );
 });
 
 describe('a statement that policy denies or holds', () => {
@@ -109,19 +112,22 @@ describe('a statement that policy denies or holds', () => {
 });
 
 describe('a conversation that gets at what policy denies or holds', () => {
-  it.each(chosen(load('smuggling') as readonly Attack[]))('does nothing — $name', async ({ as = 'agent', world = 'shop', steps, still, ends }) => {
-    const run = async () => {
-      const played = await play(worlds, world, as, steps);
-      expectNoTrace(played);
-      if (ends !== true) expect(played.answered, 'an answer that was due').toBe(true);
-    };
-    if (still === undefined) return expectUntouched(world, run);
-    try {
-      await run();
-      const direct = await worlds.direct(world);
-      for (const text of still) expect((await direct.query({ text, rowMode: 'array' })).rows, text).toEqual([[true]]);
-    } finally {
-      await worlds.restore(world);
-    }
-  });
+  it.each(chosen(load('smuggling') as readonly Attack[]))(
+    'does nothing — $name',
+    async ({ as = 'agent', world = 'shop', steps, still, ends }) => {
+      const run = async () => {
+        const played = await play(worlds, world, as, steps);
+        expectNoTrace(played);
+        if (ends !== true) expect(played.answered, 'an answer that was due').toBe(true);
+      };
+      if (still === undefined) return expectUntouched(world, run);
+      try {
+        await run();
+        const direct = await worlds.direct(world);
+        for (const text of still) expect((await direct.query({ text, rowMode: 'array' })).rows, text).toEqual([[true]]);
+      } finally {
+        await worlds.restore(world);
+      }
+    },
+  );
 });

@@ -48,7 +48,9 @@ async function approve({ gateway }: Worlds, world: World, text: string): Promise
     const { items } = body as { items: readonly ApprovalRequest[] };
     const found = items.find((request) => request.text === text && request.target === world);
     if (found !== undefined) {
-      const { status } = await gateway.call('dana', 'POST', `/v1/approvals/${found.id}/approve`, { reason: 'looks fine' });
+      const { status } = await gateway.call('dana', 'POST', `/v1/approvals/${found.id}/approve`, {
+        reason: 'looks fine',
+      });
       if (status !== 200) throw new Error(`approving gave ${status}`);
       return;
     }

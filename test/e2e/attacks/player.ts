@@ -89,7 +89,12 @@ export class Player {
     });
   }
 
-  static async login(port: number, token: string, database: string, parameters: Readonly<Record<string, string>> = {}): Promise<Player> {
+  static async login(
+    port: number,
+    token: string,
+    database: string,
+    parameters: Readonly<Record<string, string>> = {},
+  ): Promise<Player> {
     const player = new Player(await dial(port));
     player.socket.write(startupMessage(protocol30, { user: 'anyone', database, ...parameters }));
     player.socket.write(passwordMessage(token));

@@ -71,7 +71,10 @@ function rowsOf({ ssn, email, salary, diagnosis }: Secrets): string {
 function policies(): string {
   const text = readFileSync(new URL('../../../policies/demo/demo.cedar', import.meta.url), 'utf8');
   const about = (piece: string, world: World) =>
-    piece.replaceAll('Target::"shop"', `Target::"${world}"`).replaceAll('"shop/', `"${world}/`).replace(/@id\("([^"]+)"/, `@id("$1-${world}"`);
+    piece
+      .replaceAll('Target::"shop"', `Target::"${world}"`)
+      .replaceAll('"shop/', `"${world}/`)
+      .replace(/@id\("([^"]+)"/, `@id("$1-${world}"`);
   return text
     .split(/^(?=@id\()/m)
     .map((piece) => (/"shop["/]/.test(piece) ? worlds.map((world) => about(piece, world)).join('\n') : piece))
@@ -165,7 +168,10 @@ export async function startWorlds(): Promise<Worlds> {
       return JSON.stringify(rows[0]);
     },
     async restore(world) {
-      await kept.get(world)?.end().catch(() => undefined);
+      await kept
+        .get(world)
+        ?.end()
+        .catch(() => undefined);
       kept.delete(world);
       await copy(`kept_${world}`, world);
       await noticed(world);
@@ -221,7 +227,8 @@ function servedIn(folder: string): readonly Statement[] {
     .map((line) => JSON.parse(line) as Record<string, string>)
     .flatMap(({ timestamp = '', message = '', dbname = '', application_name = '' }) => {
       const text = /^(?:statement|execute [^:]*): (.*)$/s.exec(message)?.[1];
-      if (text === undefined || application_name === 'the test itself' || application_name === 'sallyport catalog') return [];
+      if (text === undefined || application_name === 'the test itself' || application_name === 'sallyport catalog')
+        return [];
       return [{ at: Date.parse(timestamp), text, database: dbname }];
     });
 }
