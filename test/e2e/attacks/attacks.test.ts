@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { type Played, play, sent, traces, type Who, ways } from './play.ts';
+import { inEveryWay, type Played, play, sent, traces, type Who } from './play.ts';
 import type { Step } from './player.ts';
 import { canaries, startWorlds, type World, type Worlds } from './world.ts';
 
@@ -47,10 +47,26 @@ async function expectSecret(who: Who, steps: readonly Step[]): Promise<Played> {
 /** Nothing in the database is different afterwards. */
 async function expectUntouched(world: World, run: () => Promise<unknown>): Promise<void> {
   const before = await worlds.fingerprint(world);
-  await run();
+  const failure = await run().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   const after = await worlds.fingerprint(world).catch((error: unknown) => `gone: ${String(error)}`);
   if (after !== before) await worlds.restore(world);
-  expect(after).toBe(before);
+  expect(after, 'what the database holds').toBe(before);
+  if (failure !== undefined) throw failure;
+}
+
+/** Callers who may write change something; the next case finds both worlds as they were. */
+async function keepingBoth(run: () => Promise<void>): Promise<void> {
+  const pair = ['shop', 'twin'] as const;
+  const before = await Promise.all(pair.map((world) => worlds.fingerprint(world)));
+  try {
+    await run();
+  } finally {
+    for (const [i, world] of pair.entries())
+      if ((await worlds.fingerprint(world).catch(() => undefined)) !== before[i]) await worlds.restore(world);
+  }
 }
 
 const only = process.env.ATTACK === undefined ? undefined : new RegExp(process.env.ATTACK);
@@ -62,20 +78,10 @@ describe('a statement that asks for what is classified', () => {
     texts.map((text) => ({ name: `${as}: ${text}`, as, text })),
   );
   it.each(chosen(cases))('learns nothing — $name', async ({ as, text }) => {
-    for (const world of ['shop', 'twin'] as const) {
-      await expectUntouched(world, async () => undefined);
-    }
-    const before = [await worlds.fingerprint('shop'), await worlds.fingerprint('twin')];
-    try {
-      for (const way of ways) {
-        if (way !== 'simple' && text.includes(';')) continue;
-        if (way === 'cursor' && !/^(?:select|with|values|table)\b/i.test(text)) continue;
-        await expectSecret(as, sent(text, way));
-      }
-    } finally {
-      for (const [i, world] of (['shop', 'twin'] as const).entries())
-        if ((await worlds.fingerprint(world).catch(() => '')) !== before[i]) await worlds.restore(world);
-    }
+    await keepingBoth(async () => {
+      const { answered } = await expectSecret(as, inEveryWay(text));
+      expect(answered).toBe(true);
+    });
   });
 });
 
@@ -83,16 +89,11 @@ describe('a conversation that asks for what is classified', () => {
   it.each(chosen(load('conversations') as readonly Attack[]))(
     'learns nothing — $name',
     async ({ as = 'agent', steps, ends }) => {
-      const before = [await worlds.fingerprint('shop'), await worlds.fingerprint('twin')];
-      try {
-        const { answered } = await expectSecret(as, steps);
-        if (ends !== true) expect(answered, 'an answer that was due').toBe(true);
-      } finally {
-        for (const [i, world] of (['shop', 'twin'] as const).entries())
-          if ((await worlds.fingerprint(world).catch(() => '')) !== before[i]) await worlds.restore(world);
-      }
-    },
-  );
+      await keepingBoth(async () => {
+      const { answered } = await expectSecret(as, steps);
+      if (ends !== true) expect(answered, 'an answer that was due').toBe(true);
+    });
+  });
 });
 
 describe('a statement that policy denies or holds', () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApprovalRequest } from '../../../src/model/approval.ts';
+import type { TestGateway } from '../../support/gateway.ts';
 import type { Message } from '../../support/raw-postgres.ts';
 import { comparable, messageOf, Player, type Step } from './player.ts';
 import type { World, Worlds } from './world.ts';
@@ -17,14 +18,24 @@ export interface Played {
 /** Plays steps as somebody, in a session of their own, against one of the worlds. */
 export async function play(worlds: Worlds, world: World, who: Who, steps: readonly Step[]): Promise<Played> {
   const { gateway } = worlds;
-  const player = await Player.login(gateway.port, await gateway.tokenOf(who), world);
+  const player = await Player.login(gateway.port, await tokenFor(gateway, who), world);
   const from = player.got.length;
   let answered = true;
   for (const step of steps) answered = (await take(worlds, world, player, step)) && answered;
   answered = (await player.settled()) && answered;
   player.socket.destroy();
   const messages = player.got.slice(from);
+  if (process.env.SHOW !== undefined) console.log(world, comparable(messages, world));
   return { messages, shown: comparable(messages, world), answered };
+}
+
+let agents = 0;
+
+/** Each agent is a new one: requests for approval that nobody answered are not in the way of the next. */
+function tokenFor(gateway: TestGateway, who: Who): Promise<string> {
+  if (who !== 'agent') return gateway.tokenOf(who);
+  agents += 1;
+  return gateway.issuer.token({ sub: `agent-${agents}`, name: 'Agent', kind: 'ci', groups: ['agents'] });
 }
 
 async function take(worlds: Worlds, world: World, player: Player, step: Step): Promise<boolean> {
@@ -44,7 +55,7 @@ async function take(worlds: Worlds, world: World, player: Player, step: Step): P
 
 async function approve({ gateway }: Worlds, world: World, text: string): Promise<void> {
   for (let attempt = 0; attempt < 40; attempt++) {
-    const { body } = await gateway.call('dana', 'GET', '/v1/approvals?state=open');
+    const { body } = await gateway.call('dana', 'GET', '/v1/approvals?state=open&limit=500');
     const { items } = body as { items: readonly ApprovalRequest[] };
     const found = items.find((request) => request.text === text && request.target === world);
     if (found !== undefined) {
@@ -108,6 +119,13 @@ export function sent(text: string, way: Way): readonly Step[] {
         { query: 'close all' },
       ];
   }
+}
+
+/** One after the other in one session, each in the ways that are possible for it. */
+export function inEveryWay(text: string): readonly Step[] {
+  const reading = /^(?:select|with|values|table)\b/i.test(text);
+  const possible = text.includes(';') ? ways.slice(0, 1) : reading ? ways : ways.filter((way) => way !== 'cursor');
+  return possible.flatMap((way) => [...sent(text, way), { query: 'rollback' }, 'wait' as const]);
 }
 
 /** Forms in which a value could be in somebody's bytes. */
