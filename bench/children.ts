@@ -64,6 +64,11 @@ export class Children {
     clearTimeout(late);
   }
 
+  /** Whatever is left, such as a program that was still starting when the benchmark was stopped. */
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#live].map((child) => this.stop(child, 'SIGTERM', 5000)));
+  }
+
   #killAll(): void {
     for (const child of this.#live) child.kill('SIGKILL');
   }

@@ -7,6 +7,11 @@ export interface ForeignLoad {
   readonly stolen: number;
 }
 
+/** Whether somebody else's work was too much, in any of the runs, for their figures to say anything. */
+export function disturbed(loads: readonly ForeignLoad[]): boolean {
+  return loads.some(({ programs, stolen }) => programs + stolen > 10);
+}
+
 /** Starts looking; the result of the call ends it. What this process and its children use counts as ours. */
 export function watchForeignLoad(): () => ForeignLoad {
   const look = () => ({ at: performance.now(), ours: cpuOfTree(process.pid), all: machineCpu() });

@@ -20,7 +20,7 @@ export const usage = `usage: npm run bench -- [options]
 
 Measures a PostgreSQL server directly, through PgBouncer and through Sallyport, taking turns.
 
-  --quick          about a minute; fewer scenarios and rounds
+  --quick          about a minute; fewer scenarios, one round of each
   --tls            TLS on both sides of the proxies
   --only NAME      the scenarios whose name begins with NAME:
                    simple-1 simple-8 simple-32, extended-…, prepared-…, tpcb-8, rows, idle

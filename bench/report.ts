@@ -1,4 +1,4 @@
-import type { ForeignLoad } from './foreign-load.ts';
+import { disturbed, type ForeignLoad } from './foreign-load.ts';
 import type { IdleResult } from './idle-connections.ts';
 import { type LargePath, type LargeResult, largePaths } from './large-result.ts';
 import { type SmallPath, type SmallResult, smallPaths } from './small-statements.ts';
@@ -93,7 +93,7 @@ function roundsText(count: number): string {
 function foreignText(foreign: readonly ForeignLoad[]): string {
   const programs = spread(foreign.map((load) => load.programs));
   const stolen = spread(foreign.map((load) => load.stolen));
-  const warning = programs.max + stolen.max > 10 ? ' — too much to trust these figures' : '';
+  const warning = disturbed(foreign) ? ' — too much to trust these figures' : '';
   return `CPU used by others ${cell(programs, 1)} %, stolen ${cell(stolen, 1)} %${warning}`;
 }
 

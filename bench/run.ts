@@ -11,16 +11,7 @@ import { maxConnections, type World, withWorld } from './world.ts';
 
 /** `npm run bench`: measures a database directly, through PgBouncer and through Sallyport. See docs/performance.md. */
 
-const quickScenarios = new Set([
-  'simple-1',
-  'simple-8',
-  'simple-32',
-  'extended-8',
-  'prepared-32',
-  'tpcb-8',
-  'rows',
-  'idle',
-]);
+const quickScenarios = new Set(['simple-1', 'simple-32', 'extended-8', 'tpcb-8', 'rows', 'idle']);
 
 async function main(): Promise<void> {
   const options = readArguments();
@@ -59,7 +50,7 @@ function selected({ quick, only }: Options): ReadonlySet<string> {
 
 async function measure(options: Options, world: World): Promise<void> {
   const names = selected(options);
-  const rounds = options.rounds ?? (options.quick ? 2 : 7);
+  const rounds = options.rounds ?? (options.quick ? 1 : 7);
   const seconds = options.seconds ?? (options.quick ? 1 : 2);
   const results: Result[] = [];
   const add = (result: Result) => {

@@ -1,3 +1,4 @@
+import { disturbed } from './foreign-load.ts';
 import type { IdleResult } from './idle-connections.ts';
 import type { LargePath, LargeResult } from './large-result.ts';
 import type { SmallPath, SmallResult } from './small-statements.ts';
@@ -15,13 +16,16 @@ export interface Target {
   readonly aim: number | undefined;
   /** Undefined when this run did not measure it. */
   readonly reached: Spread | undefined;
+  /** Other programs had so much of the machine that nothing can be said. */
+  readonly disturbed: boolean;
 }
 
-export type Verdict = 'aim reached' | 'reached' | 'NOT REACHED' | 'not measured';
+export type Verdict = 'aim reached' | 'reached' | 'NOT REACHED' | 'not measured' | 'machine too busy to judge';
 
 /** Judged by the median. */
-export function verdictOf({ reached, better, floor, aim }: Target): Verdict {
+export function verdictOf({ reached, better, floor, aim, disturbed }: Target): Verdict {
   if (reached === undefined || Number.isNaN(reached.median)) return 'not measured';
+  if (disturbed) return 'machine too busy to judge';
   const meets = (goal: number) => (better === 'higher' ? reached.median >= goal : reached.median <= goal);
   if (aim !== undefined && meets(aim)) return 'aim reached';
   return meets(floor) ? 'reached' : 'NOT REACHED';
@@ -33,10 +37,10 @@ export function judge(results: readonly Result[]): readonly Target[] {
   const lone = small(results, 'simple-1');
   const large = results.find((result) => result.kind === 'large');
   const idle = results.find((result) => result.kind === 'idle');
-  const added = lone && difference(figures(lone, 'sallyport', 'p50'), figures(lone, 'direct', 'p50'));
   // The write is part of what is added, so the target moves with the disk: only what comes on top of it is judged.
-  const onTop = lone && added && pairwise(addedPerRound(lone), lone.durableWrite, (a, b) => a - b);
+  const onTop = lone && pairwise(addedPerRound(lone), lone.durableWrite, (a, b) => a - b);
   const share = (path: LargePath) => large && ratio(speeds(large, path), speeds(large, 'direct'));
+  const noisy = (result: SmallResult | LargeResult | undefined) => result !== undefined && disturbed(result.foreign);
   const part = { unit: '× direct', digits: 2, better: 'higher', aim: undefined } as const;
   const lower = { unit: 'µs', digits: 0, better: 'lower', aim: undefined } as const;
   return [
@@ -46,6 +50,7 @@ export function judge(results: readonly Result[]): readonly Target[] {
       unit: '× PgBouncer',
       floor: 0.6,
       aim: 0.75,
+      disturbed: noisy(busy),
       reached: busy && ratio(figures(busy, 'sallyport', 'tps'), figures(busy, 'pgbouncer', 'tps')),
     },
     {
@@ -55,6 +60,7 @@ export function judge(results: readonly Result[]): readonly Target[] {
       better: 'lower',
       floor: 1.9,
       aim: 1.6,
+      disturbed: noisy(busy),
       reached: busy && ratio(figures(busy, 'sallyport', 'cpuPerQuery'), figures(busy, 'pgbouncer', 'cpuPerQuery')),
     },
     {
@@ -62,21 +68,30 @@ export function judge(results: readonly Result[]): readonly Target[] {
       ...lower,
       floor: 60,
       aim: 35,
+      disturbed: noisy(lone),
       reached: onTop,
     },
     {
       text: 'the same: added p99',
       ...lower,
       floor: 500,
+      disturbed: noisy(lone),
       reached: lone && difference(figures(lone, 'sallyport', 'p99'), figures(lone, 'direct', 'p99')),
     },
-    { text: 'large result, masked', ...part, floor: 0.95, reached: share('masked') },
-    { text: 'large result, masked, with detectors', ...part, floor: 0.9, reached: share('detected') },
+    { text: 'large result, masked', ...part, floor: 0.95, disturbed: noisy(large), reached: share('masked') },
+    {
+      text: 'large result, masked, with detectors',
+      ...part,
+      floor: 0.9,
+      disturbed: noisy(large),
+      reached: share('detected'),
+    },
     {
       text: 'large result, masked, with detectors, recorded',
       ...part,
       floor: 0.55,
       aim: 0.75,
+      disturbed: noisy(large),
       reached: share('recorded'),
     },
     {
@@ -84,6 +99,7 @@ export function judge(results: readonly Result[]): readonly Target[] {
       ...lower,
       unit: 'MB',
       floor: 100,
+      disturbed: false, // Memory does not depend on who else has the CPU.
       reached: idle && spread([idle.paths.sallyport.after / 1e6]),
     },
   ];

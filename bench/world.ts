@@ -51,6 +51,7 @@ export async function withWorld(
     process.once('exit', remove);
     stack.defer(remove);
     chmodSync(folder, 0o755); // The database's user has to get to its part.
+    stack.defer(() => children.stopAll());
     await work(await build(folder, options, signal, tell, children, stack));
   } finally {
     await stack.disposeAsync();

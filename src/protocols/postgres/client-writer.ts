@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
 
+const slabSize = 256 * 1024;
+const nothing = Buffer.alloc(0);
+
 /**
  * Writes to the client: what one read from the server brought leaves in one write. Pauses the server while the client does
  * not take what it is sent, or while somebody else (the recording) asks to wait; so memory is bounded by one chunk.
@@ -11,6 +14,9 @@ export class ClientWriter {
   #pending: Buffer[] = [];
   #reasons = 0;
   #draining = false;
+  /** Memory for bytes made here, used again once they have been written. */
+  #slab: Buffer = Buffer.alloc(0);
+  #used = 0;
   #scheduled = false;
 
   constructor(socket: Socket, pause: () => void, resume: () => void) {
@@ -28,7 +34,10 @@ export class ClientWriter {
     if (length === 0 || this.#socket.destroyed) return;
     const bytes = length === 1 ? this.#pending[0]! : Buffer.concat(this.#pending);
     this.#pending = [];
-    if (!this.#socket.write(bytes) && !this.#draining) {
+    const more = this.#socket.write(bytes);
+    if (!this.written) this.#slab = nothing;
+    this.#used = 0;
+    if (!more && !this.#draining) {
       this.#draining = true;
       this.#hold();
       this.#socket.once('drain', () => {
@@ -36,6 +45,23 @@ export class ClientWriter {
         this.#release();
       });
     }
+  }
+
+  /** Memory for `size` bytes that will be pushed before the next flush. */
+  lease(size: number): Buffer {
+    if (size > slabSize / 2) return Buffer.allocUnsafeSlow(size);
+    if (this.#used + size > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(slabSize);
+      this.#used = 0;
+    }
+    const leased = this.#slab.subarray(this.#used, this.#used + size);
+    this.#used += size;
+    return leased;
+  }
+
+  /** Whether all that was flushed has left this process: what it was made of can be used for something else. */
+  get written(): boolean {
+    return this.#socket.writableLength === 0;
   }
 
   /** For bytes that come outside a read from the server: one write for all that this turn brings. */

@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { Permit } from '../../audit/permit.ts';
 import { PeerError, type Refusal } from '../../model/errors.ts';
 import type { Target, TargetCredential } from '../../model/target.ts';
+import type { Reads } from '../../wire/reads.ts';
 import { formatAddress } from './address.ts';
 import { authenticate } from './authenticate.ts';
 import { cancelUpstream } from './cancel.ts';
@@ -42,6 +43,7 @@ export interface ConnectOptions {
 export interface UpstreamConnection {
   readonly target: Target<PostgresSettings>;
   readonly socket: Socket | TLSSocket;
+  readonly reads?: Reads;
   readonly user: string;
   /** The protocol version in use. */
   readonly version: number;
@@ -122,7 +124,8 @@ async function login(options: ConnectOptions, signal: AbortSignal): Promise<Upst
       { user, credential, dialled, nonce },
     );
     await untilReady(stream, state);
-    return { target, socket: dialled.socket, user, ...state.finish() };
+    const { socket, reads } = dialled;
+    return { target, socket, ...(reads === undefined ? {} : { reads }), user, ...state.finish() };
   } catch (error) {
     dialled.socket.destroy();
     throw error;

@@ -3,6 +3,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { PeerError, Refusal } from '../../model/errors.ts';
 import { PacketReader } from '../../wire/packets.ts';
+import { Reads } from '../../wire/reads.ts';
 import { type Address, formatAddress, isLoopback } from './address.ts';
 import { sslRequest } from './codec.ts';
 import type { PostgresSettings } from './settings.ts';
@@ -10,6 +11,8 @@ import type { PostgresSettings } from './settings.ts';
 /** How sure we are of whom we talk to, and that nobody else listens. */
 export interface Dialled {
   readonly socket: Socket | TLSSocket;
+  /** How a connection without TLS is read. */
+  readonly reads?: Reads;
   /** The server's certificate (DER), inside TLS. */
   readonly certificate?: Buffer;
   /** True when TLS proved who the server is, or the connection does not leave this machine. */
@@ -22,7 +25,8 @@ export interface Dialled {
  */
 export async function dial(settings: PostgresSettings, signal: AbortSignal): Promise<Dialled> {
   const { address, tls } = settings;
-  const socket = await open(address, signal);
+  const reads = await open(address, tls.mode === 'disable', signal);
+  const socket = reads instanceof Reads ? reads.socket : reads;
   try {
     socket.setNoDelay(true);
     const local = address.kind === 'unix' || isLoopback(socket.remoteAddress ?? '');
@@ -30,7 +34,7 @@ export async function dial(settings: PostgresSettings, signal: AbortSignal): Pro
       // A name like localhost was believed when the configuration was read; now it is known.
       if (!local && !settings.insecure)
         throw unavailable(address, 'TLS is off, and the address is not on this machine');
-      return { socket, trusted: local };
+      return { socket, trusted: local, ...(reads instanceof Reads ? { reads } : {}) };
     }
     if (!tls.direct) await askForTls(socket, address, signal);
     return await encrypt(socket, settings, signal);
@@ -44,14 +48,15 @@ export function unavailable(address: Address, why: string): Refusal {
   return new Refusal('UPSTREAM_UNAVAILABLE', `the database at ${formatAddress(address)} cannot be used: ${why}`);
 }
 
-async function open(address: Address, signal: AbortSignal): Promise<Socket> {
+/** A stream that TLS can be put on, or reads that nothing comes between. */
+async function open(address: Address, plain: boolean, signal: AbortSignal): Promise<Socket | Reads> {
   signal.throwIfAborted();
-  const socket = connectTcp(
-    address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
-  );
+  const options = address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+  const reads = plain ? new Reads(options) : undefined;
+  const socket = reads?.socket ?? connectTcp(options);
   try {
     await once(socket, 'connect', signal);
-    return socket;
+    return reads ?? socket;
   } catch (error) {
     socket.destroy();
     signal.throwIfAborted();

@@ -131,6 +131,7 @@ export class Dispatch {
         this.#client.push(bytes);
         this.#client.flushSoon();
       },
+      lease: (size) => this.#client.lease(size),
       withhold,
       done: (run) => this.#meanings.done(understood, text, run),
     };

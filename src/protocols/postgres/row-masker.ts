@@ -27,9 +27,9 @@ export class RowMasker {
     this.#originals = columns.map((column) => (column === undefined ? undefined : new Originals()));
   }
 
-  /** `bytes`: whole messages. The result is a buffer of its own. Throws Refusal MASK_IMPOSSIBLE for a row that does not add up. */
-  mask(bytes: Buffer, masks: Masks): Buffer {
-    this.#out = Buffer.allocUnsafe(bytes.length + 4096);
+  /** `bytes`: whole messages. The result is in leased memory. Throws Refusal MASK_IMPOSSIBLE for a row that does not add up. */
+  mask(bytes: Buffer, masks: Masks, lease: (size: number) => Buffer): Buffer {
+    this.#out = lease(bytes.length + 4096);
     this.#length = 0;
     this.#copied = 0;
     for (const originals of this.#originals) originals?.reset();

@@ -31,7 +31,7 @@ export interface Frames {
 }
 
 /** Replaces what is masked in a batch. Throws Refusal MASK_IMPOSSIBLE for rows that do not fit their description. */
-export function maskFrames(frames: Frames, masks: Masks): Buffer {
+export function maskFrames(frames: Frames, masks: Masks, lease: (size: number) => Buffer): Buffer {
   const { bytes, plan, large } = frames;
   if (plan === undefined || plan.masked === 0) {
     masks.scrub(bytes, large ? whole : (framed) => valuesIn(framed, plan?.fields));
@@ -43,7 +43,7 @@ export function maskFrames(frames: Frames, masks: Masks): Buffer {
     });
   }
   plan.masker ??= new RowMasker(plan.columns);
-  const shown = plan.masker.mask(bytes, masks);
+  const shown = plan.masker.mask(bytes, masks, lease);
   masks.scrub(shown, (framed) => valuesIn(framed, plan.fields));
   return shown;
 }

@@ -73,6 +73,7 @@ export class PostgresSession {
   fromServer(chunk: Buffer): void {
     this.#dispatch.replies.feed(chunk);
     this.#client.flush();
+    if (!this.#client.written) this.#upstream.keep();
   }
 
   /** A cancel request for this session: ends a wait for approval. Returns true when the server runs something and has to be told. */

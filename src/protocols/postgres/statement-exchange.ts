@@ -26,6 +26,8 @@ export interface StatementRoute {
   send(permit: Permit, run: Run): void;
   refuse(refusal: Refusal, permit: Permit): void;
   toClient(bytes: Buffer): void;
+  /** Memory for bytes that go to the client next. */
+  lease(size: number): Buffer;
   /** The rest of this run's reply must not be shown, and the server may stop making it. */
   withhold(run: Run, refusal: Refusal): void;
   done(run: Run): void;
@@ -87,7 +89,7 @@ export class StatementExchange implements Exchange<Frames> {
   }
 
   mask(frames: Frames, masks: Masks): Buffer {
-    return maskFrames(frames, masks);
+    return maskFrames(frames, masks, (size) => this.#route.lease(size));
   }
 
   respond(bytes: Buffer): undefined {

@@ -29,8 +29,9 @@ export class Upstream {
       this.#ended = true;
       onEnd(failure === undefined ? { kind: 'closed' } : { kind: 'failed', code: failure });
     });
-    socket.on('data', onData);
     socket.pause();
+    if (connection.reads === undefined) socket.on('data', onData).pause();
+    else connection.reads.attach(onData);
   }
 
   /** Sends a command and spends its permit. False when the socket is full then. Throws TypeError without a good permit. */
@@ -70,6 +71,11 @@ export class Upstream {
       socket.on('drain', done);
       socket.on('close', done);
     });
+  }
+
+  /** For `onData`: the chunk is still in use when it returns. */
+  keep(): void {
+    this.connection.reads?.keep();
   }
 
   pause(): void {

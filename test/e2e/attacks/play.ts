@@ -17,15 +17,54 @@ export interface Played {
 
 /** Plays steps as somebody, in a session of their own, against one of the worlds. */
 export async function play(worlds: Worlds, world: World, who: Who, steps: readonly Step[]): Promise<Played> {
-  const { gateway } = worlds;
-  const player = await Player.login(gateway.port, await tokenFor(gateway, who), world);
+  const player = await enter(worlds, world, who);
+  const played = await playWith(worlds, world, player, steps);
+  player.socket.destroy();
+  return played;
+}
+
+/** Sessions that plays of single statements share, since a log-in costs more than they do. */
+export class Sessions {
+  readonly #worlds: Worlds;
+  readonly #kept = new Map<string, { readonly player: Player; uses: number }>();
+
+  constructor(worlds: Worlds) {
+    this.#worlds = worlds;
+  }
+
+  async play(world: World, who: Who, steps: readonly Step[]): Promise<Played> {
+    const key = `${world} ${who}`;
+    let session = this.#kept.get(key);
+    // A caller may have only so many requests for approval open.
+    if (session === undefined || session.player.closed || session.uses === 15) {
+      session?.player.socket.destroy();
+      session = { player: await enter(this.#worlds, world, who), uses: 0 };
+      this.#kept.set(key, session);
+    }
+    session.uses += 1;
+    const { player } = session;
+    const played = await playWith(this.#worlds, world, player, steps);
+    // Nothing that a statement left behind is there for the next one.
+    await playWith(this.#worlds, world, player, [{ query: 'rollback' }, { query: 'discard all' }]);
+    if (!played.answered || player.status !== 'I') player.socket.destroy();
+    return played;
+  }
+
+  close(): void {
+    for (const { player } of this.#kept.values()) player.socket.destroy();
+  }
+}
+
+async function enter({ gateway }: Worlds, world: World, who: Who): Promise<Player> {
+  return Player.login(gateway.port, await tokenFor(gateway, who), world);
+}
+
+async function playWith(worlds: Worlds, world: World, player: Player, steps: readonly Step[]): Promise<Played> {
   const from = player.got.length;
   let answered = true;
   for (const step of steps) answered = (await take(worlds, world, player, step)) && answered;
   answered = (await player.settled()) && answered;
-  player.socket.destroy();
   const messages = player.got.slice(from);
-  if (process.env.SHOW !== undefined) console.log(world, comparable(messages, world));
   return { messages, shown: comparable(messages, world), answered };
 }
 
@@ -103,19 +142,14 @@ export function sent(text: string, way: Way): readonly Step[] {
     case 'cursor':
       return [
         { query: 'begin' },
-        'wait',
         { query: `declare c cursor with hold for ${text}` },
-        'wait',
         { query: 'fetch 1 from c' },
-        'wait',
         { query: 'commit' },
-        'wait',
         { parse: ['f', 'fetch all from c'] },
         { describe: ['statement', 'f'] },
         { bind: ['', 'f', [], [], [1]] },
         { execute: [''] },
         'sync',
-        'wait',
         { query: 'close all' },
       ];
   }
@@ -125,7 +159,7 @@ export function sent(text: string, way: Way): readonly Step[] {
 export function inEveryWay(text: string): readonly Step[] {
   const reading = /^(?:select|with|values|table)\b/i.test(text);
   const possible = text.includes(';') ? ways.slice(0, 1) : reading ? ways : ways.filter((way) => way !== 'cursor');
-  return possible.flatMap((way) => [...sent(text, way), { query: 'rollback' }, 'wait' as const]);
+  return possible.flatMap((way) => [...sent(text, way), { query: 'rollback' }]);
 }
 
 /** Forms in which a value could be in somebody's bytes. */

@@ -16,7 +16,7 @@ create table staging.customers (id int, name text, email text, ssn text);
 create table staging.orders (id int primary key, customer_id int, status text, total int);
 create view contacts as select id, name, email from customers;
 create view order_totals as select customer_id, sum(total) as total from orders group by customer_id;
-create view rich as select id, name from customers where salary > 60000;
+create view rich as select id, name from customers where salary > 90000;
 create materialized view customer_copy as select id, name, ssn from customers;
 
 -- Code of the database's own that reads what is classified, reached in as many ways as there are.
