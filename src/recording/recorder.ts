@@ -3,6 +3,7 @@ import type { AuditPort, RecordingPort } from '../gateway/ports.ts';
 import type { RecordedFrame } from '../gateway/protocol.ts';
 import type { Session } from '../model/session.ts';
 import { Buffers } from './buffers.ts';
+import { Compressor } from './compress.ts';
 import { diskFiles, isSessionId, openPath, type RecordingFiles, sealedPath } from './files.ts';
 import { Pressure } from './pressure.ts';
 import { readFrames } from './reader.ts';
@@ -45,12 +46,14 @@ export function openRecorder(options: RecorderOptions): Recorder {
   const { dir, audit } = options;
   const files = options.files ?? diskFiles;
   const live = new Map<string, RecordingWriter>();
+  const compressor = new Compressor();
   const ticker = new Ticker((options.sealAfterMs ?? 1000) / 2);
   const deps: WriterDeps = {
     dir,
     files,
     now: options.now,
     buffers: new Buffers(),
+    compressor,
     pressure: new Pressure(options.totalLimit ?? 67_108_864),
     sessionLimit: options.sessionLimit ?? 2_097_152,
     dirty: (writer) => ticker.add(writer),
@@ -80,6 +83,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
     async close() {
       await Promise.all([...live.values()].map((writer) => writer.close()));
       ticker.stop();
+      compressor.close();
     },
   };
 }

@@ -3,7 +3,7 @@ import type { SessionRecording } from '../gateway/ports.ts';
 import { Refusal } from '../model/errors.ts';
 import type { Session } from '../model/session.ts';
 import type { Buffers } from './buffers.ts';
-import { compress } from './compress.ts';
+import type { Compressor } from './compress.ts';
 import {
   openDirectory,
   openPath,
@@ -23,6 +23,7 @@ export interface WriterDeps {
   readonly files: RecordingFiles;
   readonly now: () => number;
   readonly buffers: Buffers;
+  readonly compressor: Compressor;
   readonly pressure: Pressure;
   /** Most bytes of one session on their way to the disk before its source is asked to wait. */
   readonly sessionLimit: number;
@@ -55,9 +56,12 @@ interface Segment {
   readonly packed: Promise<Buffer>;
 }
 
+/** Where there is no block to link to yet. */
+const unlinked = Buffer.alloc(digestSize);
+
 /**
  * Writes one session's file. Frames are copied into a buffer; a full one is compressed in the thread pool and appended, in order.
- * After any failure everything rejects, so that the session ends: what cannot be recorded is not shown.
+ * The file is open only while there is something to write: a session at rest holds neither memory for it nor a descriptor. After any failure everything rejects, so that the session ends: what cannot be recorded is not shown.
  */
 export class RecordingWriter implements SessionRecording {
   readonly session: Session;
@@ -74,7 +78,7 @@ export class RecordingWriter implements SessionRecording {
   #inFlight = 0;
   #writing: Promise<void> | undefined;
   #handle: FileHandle | undefined;
-  #link: Buffer = Buffer.alloc(digestSize);
+  #link: Buffer = unlinked;
   #totals = { segments: 0, frames: 0, bytes: 0, position: 0 };
 
   #drained: PromiseWithResolvers<void> | undefined;
@@ -93,8 +97,12 @@ export class RecordingWriter implements SessionRecording {
 
   request(exchange: number, json: string): void {
     if (this.#failure !== undefined || this.#closed !== undefined) return; // `failed` has ended the session
-    const bytes = Buffer.from(json);
-    this.#append(exchange, Request, bytes);
+    // UTF-8 takes at most three bytes for each UTF-16 unit: with room for those, the text is encoded in place.
+    const most = frameHeadSize + 3 * json.length;
+    if (most <= segmentLimit - this.#used) {
+      const into = this.#room(most);
+      this.#frame(into, exchange, Request, into.write(json, this.#used + frameHeadSize), this.#elapsed());
+    } else this.#append(exchange, Request, Buffer.from(json));
     // Requests cannot be asked to wait; the replies between them can, so only a flood gets here.
     if (this.#inFlight > 32 * this.#deps.sessionLimit)
       this.#fail(new Error('requests come faster than they can be recorded'));
@@ -117,7 +125,8 @@ export class RecordingWriter implements SessionRecording {
   seal(): void {
     const plain = this.#buffer;
     if (plain === undefined || this.#frames === 0) return;
-    const { packed, length } = { packed: compress(plain.subarray(0, this.#used)), length: this.#used };
+    const length = this.#used;
+    const packed = this.#deps.compressor.compress(plain.subarray(0, length));
     packed.catch(() => undefined); // handled where it is awaited, which may be later
     this.#queue.push({ plain, length, frames: this.#frames, shown: this.#shown, packed });
     this.#inFlight += length;
@@ -137,23 +146,34 @@ export class RecordingWriter implements SessionRecording {
   }
 
   #append(exchange: number, kind: typeof Request | typeof Reply, bytes: Buffer): void {
-    const elapsed = Math.floor(this.#deps.now() - this.session.startedAt);
-    this.#at = Math.max(this.#at, elapsed);
+    const at = this.#elapsed();
     let from = 0;
     do {
+      const left = bytes.length - from;
       // A little room at the end is not worth a frame.
-      if (segmentLimit - this.#used < frameHeadSize + Math.min(bytes.length - from, 1024)) this.seal();
-      const size = Math.min(bytes.length - from, segmentLimit - this.#used - frameHeadSize);
-      const part: FrameKind = kind === Request && from + size < bytes.length ? RequestPart : kind;
+      if (segmentLimit - this.#used < frameHeadSize + Math.min(left, 1024)) this.seal();
+      const size = Math.min(left, segmentLimit - this.#used - frameHeadSize);
       const into = this.#room(frameHeadSize + size);
-      writeFrameHead(into, this.#used, exchange, part, this.#at, size);
       bytes.copy(into, this.#used + frameHeadSize, from, from + size);
-      this.#used += frameHeadSize + size;
-      this.#frames += 1;
+      this.#frame(into, exchange, kind === Request && size < left ? RequestPart : kind, size, at);
       if (kind === Reply) this.#shown += size;
-      this.#deps.pressure.add(frameHeadSize + size);
       from += size;
     } while (from < bytes.length);
+  }
+
+  /** A frame whose `size` bytes are in place, behind the room for its head. */
+  #frame(into: Buffer, exchange: number, kind: FrameKind, size: number, at: number): void {
+    writeFrameHead(into, this.#used, exchange, kind, at, size);
+    this.#used += frameHeadSize + size;
+    this.#frames += 1;
+    this.#deps.pressure.add(frameHeadSize + size);
+  }
+
+  /** Whole ms since the session's start; never less than before, whatever the clock does. */
+  #elapsed(): number {
+    const elapsed = Math.floor(this.#deps.now() - this.session.startedAt);
+    if (elapsed > this.#at) this.#at = elapsed;
+    return this.#at;
   }
 
   #room(size: number): Buffer {
@@ -185,21 +205,26 @@ export class RecordingWriter implements SessionRecording {
 
   async #write(): Promise<void> {
     try {
-      for (let segment = this.#queue[0]; segment !== undefined; segment = this.#queue[0]) {
-        const payload = await segment.packed;
-        await this.#open();
-        await this.#writeSegment(segment, payload);
-        if (this.#failure !== undefined) return; // everything was given up meanwhile
-        this.#queue.shift();
-        this.#inFlight -= segment.length;
-        this.#deps.buffers.release(segment.plain);
-        this.#deps.pressure.release(segment.length);
-        this.#look();
-      }
+      do {
+        for (let segment = this.#queue[0]; segment !== undefined; segment = this.#queue[0]) {
+          const payload = await segment.packed;
+          await this.#open();
+          await this.#writeSegment(segment, payload);
+          if (this.#failure !== undefined) return; // everything was given up meanwhile
+          this.#queue.shift();
+          this.#inFlight -= segment.length;
+          this.#deps.buffers.release(segment.plain);
+          this.#deps.pressure.release(segment.length);
+          this.#look();
+        }
+        // Nothing new has come while this was written: who records little, or nothing any more, holds no descriptor.
+        if (this.#buffer === undefined && this.#closed === undefined) await this.#rest();
+      } while (this.#queue.length > 0);
     } catch (error) {
       this.#fail(error as Error);
     } finally {
       this.#writing = undefined;
+      if (this.#failure !== undefined) this.#letGo();
     }
   }
 
@@ -207,11 +232,21 @@ export class RecordingWriter implements SessionRecording {
     if (this.#handle !== undefined) return;
     const { dir, files } = this.#deps;
     const { id, principal, target, protocol, startedAt } = this.session;
+    if (this.#totals.position > 0) {
+      this.#handle = await files.open(openPath(dir, id), 'r+');
+      return;
+    }
     await files.mkdir(openDirectory(dir), { recursive: true, mode: 0o700 });
     this.#handle = await files.open(openPath(dir, id), 'wx', 0o600);
     const header = encodeHeader({ session: id, principal: principal.id, target, protocol, startedAt });
     this.#totals.position = await writeFully(this.#handle, [header], 0);
-    this.#link = header.subarray(header.length - digestSize);
+    this.#link = Buffer.from(header.subarray(header.length - digestSize));
+  }
+
+  async #rest(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close();
   }
 
   async #writeSegment(segment: Segment, payload: Buffer): Promise<void> {
@@ -264,8 +299,7 @@ export class RecordingWriter implements SessionRecording {
     const seal = encodeSeal({ truncated: false, segments, frames, bytes, link: this.#link });
     await writeFully(this.#handle!, [seal.bytes], position);
     await this.#handle!.sync();
-    await this.#handle!.close();
-    this.#handle = undefined;
+    await this.#rest();
     return seal.digest;
   }
 
@@ -295,10 +329,12 @@ export class RecordingWriter implements SessionRecording {
     this.#deps.pressure.release(unwritten);
     this.#drained?.reject(this.#failure);
     this.#drained = undefined;
-    const handle = this.#handle;
-    this.#handle = undefined;
-    // The failure that counts has been told; closing can add nothing to it.
-    handle?.close().catch(() => undefined);
+    if (this.#writing === undefined) this.#letGo();
     this.#deps.failed(this.session, cause);
+  }
+
+  /** After a failure. That has been told; closing can add nothing to it. */
+  #letGo(): void {
+    this.#rest().catch(() => undefined);
   }
 }

@@ -126,6 +126,23 @@ describe('getting in', () => {
     newer.end();
   });
 
+  it('takes a login that comes byte by byte, and serves others meanwhile', async () => {
+    const socket = await dial(gateway.port);
+    const raw = new RawPostgres(socket);
+    const startup = startupMessage(196608, { user: 'x', database: 'shop' });
+    for (const byte of startup.subarray(0, -1)) {
+      socket.write(Buffer.of(byte));
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    const other = await login();
+    other.send(query('select 1'));
+    expect(types(await other.until('Z'))).toBe('TDCZ');
+    other.end();
+    socket.write(startup.subarray(-1));
+    await raw.next('R');
+    raw.end();
+  });
+
   it('gives wrong tokens, unknown targets and forbidden ones one clear error each', async () => {
     const attempt = async (password: string, database: string) => {
       const client = RawPostgres.login({ port: gateway.port, token: password, parameters: { database } });

@@ -124,6 +124,7 @@ async function login(options: ConnectOptions, signal: AbortSignal): Promise<Upst
       { user, credential, dialled, nonce },
     );
     await untilReady(stream, state);
+    stream[Symbol.dispose]();
     const { socket, reads } = dialled;
     return { target, socket, ...(reads === undefined ? {} : { reads }), user, ...state.finish() };
   } catch (error) {

@@ -69,6 +69,8 @@ async function askForTls(socket: Socket, address: Address, signal: AbortSignal):
   socket.write(sslRequest());
   const reader = new PacketReader(socket, signal);
   const answer = await reader.exactly(1);
+  const stuffed = reader.waiting > 0;
+  reader[Symbol.dispose]();
   if (answer === undefined) throw unavailable(address, 'the server hung up when it was asked for TLS');
   const byte = answer.toString('latin1');
   if (byte === 'N') throw unavailable(address, 'the server offers no TLS');
@@ -77,7 +79,7 @@ async function askForTls(socket: Socket, address: Address, signal: AbortSignal):
   if (byte !== 'S')
     throw new PeerError('UPSTREAM_PROTOCOL', 'the server answered the request for TLS with neither S nor N');
   // Plaintext behind the S could otherwise pass for something said inside TLS (CVE-2021-23222).
-  if (reader.waiting > 0) throw new PeerError('UPSTREAM_PROTOCOL', 'the server sent bytes before TLS began');
+  if (stuffed) throw new PeerError('UPSTREAM_PROTOCOL', 'the server sent bytes before TLS began');
 }
 
 async function encrypt(socket: Socket, settings: PostgresSettings, signal: AbortSignal): Promise<Dialled> {

@@ -109,6 +109,7 @@ export class FakeDialogue {
       secured.once('secure', resolve).once('close', () => reject(new Error('no TLS'))),
     );
     this.socket = secured;
+    this.#reader[Symbol.dispose]();
     this.#reader = new PacketReader(secured, this.#signal);
   }
 

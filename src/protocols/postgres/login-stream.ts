@@ -14,7 +14,7 @@ const longest = 65_536;
 const mostMessages = 1000;
 
 /** Reads messages one at a time and not a byte beyond, so that what follows login is left in the socket for its next reader. */
-export class LoginStream {
+export class LoginStream implements Disposable {
   readonly #socket: Socket;
   readonly #reader: PacketReader;
   #messages = 0;
@@ -22,6 +22,11 @@ export class LoginStream {
   constructor(socket: Socket, signal: AbortSignal) {
     this.#socket = socket;
     this.#reader = new PacketReader(socket, signal);
+  }
+
+  /** Leaves the socket to its next reader. */
+  [Symbol.dispose](): void {
+    this.#reader[Symbol.dispose]();
   }
 
   send(bytes: Buffer): void {

@@ -78,6 +78,7 @@ async function secure(
   if (first === undefined) return undefined;
   socket.unshift(first);
   if (first[0] === 0x16) {
+    reader[Symbol.dispose]();
     socket = await handshake(socket, connection.tls, signal);
     // Direct TLS must say that it means PostgreSQL, or a cross-protocol attack could speak to us (libpq, sslnegotiation=direct).
     if ((socket as TLSSocket).alpnProtocol !== 'postgresql')
@@ -110,6 +111,7 @@ async function secure(
     } else {
       if (encrypted) return undefined;
       socket.write('S');
+      reader[Symbol.dispose]();
       socket = await handshake(socket, connection.tls, signal);
       reader = new PacketReader(socket, signal);
       encrypted = true;
@@ -183,6 +185,7 @@ async function authenticate(
     ...(application === undefined ? {} : { application: application.slice(0, 64) }),
   };
   const line = await gateway.login('postgres', target, password, client);
+  reader[Symbol.dispose]();
   if (signal.aborted || socket.destroyed) {
     await line.close('the client hung up during login');
     return undefined;

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { inEveryWay, type Played, play, Sessions, sent, traces, type Who } from './play.ts';
+import type { RecordedEvent } from '../../../src/model/event.ts';
 import { parseDataRow } from '../../../src/protocols/postgres/codec.ts';
 import { readFrames } from '../../../src/recording/reader.ts';
-import type { RecordedEvent } from '../../../src/model/event.ts';
+import { inEveryWay, type Played, play, Sessions, sent, traces, type Who } from './play.ts';
 import type { Step } from './player.ts';
 import { canaries, startWorlds, type World, type Worlds } from './world.ts';
 
@@ -86,13 +86,14 @@ describe('a statement that asks for what is classified', () => {
   const cases = (load('leaks') as readonly Statements[]).flatMap(({ as = 'agent', texts }) =>
     texts.map((text) => ({ name: `${as}: ${text}`, as, text })),
   );
-  for (const one of chosen(cases)) it(`learns nothing — ${one.name}`, async () => {
-    const { as, text } = one;
-    await keepingBoth(async () => {
-      const { answered } = await expectSecret((world) => sessions.play(world, as, inEveryWay(text)));
-      expect(answered).toBe(true);
+  for (const one of chosen(cases))
+    it(`learns nothing — ${one.name}`, async () => {
+      const { as, text } = one;
+      await keepingBoth(async () => {
+        const { answered } = await expectSecret((world) => sessions.play(world, as, inEveryWay(text)));
+        expect(answered).toBe(true);
+      });
     });
-  });
 });
 
 describe('a conversation that asks for what is classified', () => {
@@ -100,27 +101,29 @@ describe('a conversation that asks for what is classified', () => {
     'learns nothing — $name',
     async ({ as = 'agent', steps, ends }) => {
       await keepingBoth(async () => {
-      const { answered } = await expectSecret((world) => play(worlds, world, as, steps));
-      if (ends !== true) expect(answered, 'an answer that was due').toBe(true);
-    });
-  });
+        const { answered } = await expectSecret((world) => play(worlds, world, as, steps));
+        if (ends !== true) expect(answered, 'an answer that was due').toBe(true);
+      });
+    },
+  );
 });
 
 describe('a statement that policy denies or holds', () => {
   const cases = (load('denied') as readonly (Statements & { readonly world?: World })[]).flatMap(
     ({ as = 'agent', world = 'shop', texts }) => texts.map((text) => ({ name: `${as}: ${text}`, as, world, text })),
   );
-  for (const one of chosen(cases)) it(`does nothing — ${one.name}`, async () => {
-    const { as, world, text } = one;
-    for (const way of ['simple', 'extended'] as const) {
-      if (way === 'extended' && text.includes(';')) continue;
-      await expectUntouched(world, async () => {
-        const { messages, answered } = await sessions.play(world, as, sent(text, way));
-        expect(answered).toBe(true);
-        expect(messages.map(({ type }) => type)).toContain('E');
-      });
-    }
-  });
+  for (const one of chosen(cases))
+    it(`does nothing — ${one.name}`, async () => {
+      const { as, world, text } = one;
+      for (const way of ['simple', 'extended'] as const) {
+        if (way === 'extended' && text.includes(';')) continue;
+        await expectUntouched(world, async () => {
+          const { messages, answered } = await sessions.play(world, as, sent(text, way));
+          expect(answered).toBe(true);
+          expect(messages.map(({ type }) => type)).toContain('E');
+        });
+      }
+    });
 });
 
 describe('a conversation that gets at what policy denies or holds', () => {
@@ -148,21 +151,22 @@ describe('an honest statement', () => {
   const cases = (load('honest') as readonly Statements[]).flatMap(({ as = 'agent', texts }) =>
     texts.map((text) => ({ name: `${as}: ${text}`, as, text })),
   );
-  for (const one of chosen(cases)) it(`is not in the way of anybody — ${one.name}`, async () => {
-    const { as, text } = one;
-    const expected = await answer(text);
-    const before = await worlds.fingerprint('shop');
-    try {
-      const { messages, answered } = await sessions.play('shop', as, [{ query: text }]);
-      expect(answered).toBe(true);
-      for (const { type, bytes } of messages)
-        if (type === 'E') expect.fail(bytes.toString('utf8', 5).replaceAll('\0', ' '));
-      const rows = messages.filter(({ type }) => type === 'D').map(({ bytes }) => valuesOf(bytes));
-      if (expected !== undefined) expect(rows).toEqual(expected);
-    } finally {
-      if ((await worlds.fingerprint('shop').catch(() => undefined)) !== before) await worlds.restore('shop');
-    }
-  });
+  for (const one of chosen(cases))
+    it(`is not in the way of anybody — ${one.name}`, async () => {
+      const { as, text } = one;
+      const expected = await answer(text);
+      const before = await worlds.fingerprint('shop');
+      try {
+        const { messages, answered } = await sessions.play('shop', as, [{ query: text }]);
+        expect(answered).toBe(true);
+        for (const { type, bytes } of messages)
+          if (type === 'E') expect.fail(bytes.toString('utf8', 5).replaceAll('\0', ' '));
+        const rows = messages.filter(({ type }) => type === 'D').map(({ bytes }) => valuesOf(bytes));
+        if (expected !== undefined) expect(rows).toEqual(expected);
+      } finally {
+        if ((await worlds.fingerprint('shop').catch(() => undefined)) !== before) await worlds.restore('shop');
+      }
+    });
 
   /** What the server gives by itself; undefined for what changes something. */
   async function answer(text: string): Promise<readonly unknown[] | undefined> {
@@ -181,15 +185,22 @@ describe('the record', () => {
     const { gateway } = worlds;
     const intents = new Map<string, number[]>();
     for (let after: string | undefined = '0'; after !== undefined; ) {
-      const { body } = await gateway.call('dana', 'GET', `/v1/audit/events?type=command.intent&limit=500&after=${after}`);
+      const { body } = await gateway.call(
+        'dana',
+        'GET',
+        `/v1/audit/events?type=command.intent&limit=500&after=${after}`,
+      );
       const page = body as { items: readonly (RecordedEvent & { text: string; target: string })[]; next?: string };
       for (const { text, target, time } of page.items) {
         const key = `${target} ${text.trim()}`;
-        intents.set(key, [...(intents.get(key) ?? []), Date.parse(time)].sort((a, b) => a - b));
+        intents.set(
+          key,
+          [...(intents.get(key) ?? []), Date.parse(time)].sort((a, b) => a - b),
+        );
       }
       after = page.next;
     }
-    const served = worlds.served();
+    const served = worlds.served().filter(({ database }) => database !== 'postgres');
     expect(served.length).toBeGreaterThan(500);
     const missing = served.filter(({ text, at, database }) => {
       const times = intents.get(`${database} ${text.trim()}`);
@@ -227,16 +238,25 @@ describe('the record', () => {
     const recorded: Buffer[] = [];
     for (let attempt = 0; attempt < 50 && recorded.length === 0; attempt++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
-      const file = readdirSync(join(gateway.folder, 'data'), { recursive: true, encoding: 'utf8' }).find((name) => name.includes(session!.id));
+      const file = readdirSync(join(gateway.folder, 'data'), { recursive: true, encoding: 'utf8' }).find((name) =>
+        name.includes(session!.id),
+      );
       if (file === undefined) continue;
       try {
-        for await (const { direction, bytes } of readFrames([join(gateway.folder, 'data', file)])) if (direction === 'reply') recorded.push(bytes);
+        for await (const { direction, bytes } of readFrames([join(gateway.folder, 'data', file)]))
+          if (direction === 'reply') recorded.push(bytes);
       } catch {
         recorded.length = 0; // Not sealed yet.
       }
     }
     const all = Buffer.concat(recorded);
-    const unrecorded = messages.filter(({ type, bytes }) => 'DENACdT'.includes(type) && !all.includes(bytes));
-    expect(unrecorded.map(({ type, bytes }) => `${type} ${bytes.toString('utf8', 5).replaceAll('\0', ' ')}`)).toEqual([]);
+    // A refusal of the gateway's own is recorded with its command, not as a reply.
+    const said = messages.filter(
+      ({ type, bytes }) => 'DENACdT'.includes(type) && !/\0MSP\d{4}/.test(bytes.toString('latin1')),
+    );
+    const unrecorded = said.filter(({ bytes }) => !all.includes(bytes));
+    expect(unrecorded.map(({ type, bytes }) => `${type} ${bytes.toString('utf8', 5).replaceAll('\0', ' ')}`)).toEqual(
+      [],
+    );
   });
 });
