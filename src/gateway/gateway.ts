@@ -186,9 +186,16 @@ function line(
       exchanges += 1;
       return runExchange(exchange, exchanges, exchangeDeps);
     },
+    shown(bytes) {
+      recording.reply(exchanges, bytes)?.catch(() => controller.abort(unrecordable()));
+    },
     close(reason) {
       closed ??= close(reason);
       return closed;
     },
   };
+}
+
+function unrecordable(): Refusal {
+  return new Refusal('AUDIT_UNAVAILABLE', 'the session can no longer be recorded; it ends');
 }

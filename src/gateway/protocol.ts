@@ -87,6 +87,8 @@ export interface Line {
    * intent is durable, in the order of the calls), or a promise while it is held: run no further command before it resolves.
    */
   run<Frames>(exchange: Exchange<Frames>): Promise<void> | undefined;
+  /** Records bytes that the client sees and that belong to no command's reply: news from the target, errors outside commands. */
+  shown(bytes: Buffer): void;
   /** Ends the session in the log and seals its recording. */
   close(reason: string): Promise<void>;
 }

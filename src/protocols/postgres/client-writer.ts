@@ -59,6 +59,11 @@ export class ClientWriter {
     return leased;
   }
 
+  /** Bytes that the client has not taken. */
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
   /** Whether all that was flushed has left this process: what it was made of can be used for something else. */
   get written(): boolean {
     return this.#socket.writableLength === 0;

@@ -5,9 +5,10 @@ import type { ClientWriter } from './client-writer.ts';
 import { parse as parseMessage, query as queryMessage, readyForQuery, type TransactionStatus } from './codec.ts';
 import type { Meaning, Meanings } from './meanings.ts';
 import { Outbox } from './outbox.ts';
-import { Plans } from './plan.ts';
+import { Plans, Stranger } from './plan.ts';
 import { refusalReport } from './refusals.ts';
 import { Replies } from './replies.ts';
+import type { Plan } from './rows.ts';
 import { StatementExchange, type StatementRoute } from './statement-exchange.ts';
 import type { TargetState } from './target-state.ts';
 import { unread } from './understand.ts';
@@ -32,6 +33,8 @@ export interface Way {
   readonly columns: readonly string[] | undefined;
   /** Set where there is nothing to decide. */
   readonly refusal?: Refusal;
+  /** Runs when the command is over: answered, refused or skipped. */
+  readonly settled?: () => void;
   write(permit: Permit, run: Run): void;
 }
 
@@ -39,7 +42,9 @@ export interface DispatchEvents {
   /** The client's next message has to wait. */
   stall(until: Promise<void>): void;
   ready(): void;
-  copyIn(active: boolean): void;
+  copyIn(run: Run): void;
+  /** Everything that was on its way has been answered. */
+  idle(): void;
   /** A setting that statements are read by has changed at the server. */
   drifted(name: string, value: string): void;
 }
@@ -80,16 +85,20 @@ export class Dispatch {
     this.#events = events;
     this.#outbox = new Outbox(
       () => upstream.collect(),
-      () => upstream.flush(),
+      () => {
+        upstream.flush();
+        events.idle();
+      },
     );
     this.replies = new Replies({
       toClient: (bytes) => client.push(bytes),
       wait: (until) => client.waitFor(until),
-      plan: (description, run) => this.#plans.of(description, target.origins, run.obligations),
+      plan: (description, run) => this.#plan(description, run),
       withhold: (run, refusal) => withhold(run, refusal),
       ready: (status) => this.#ready(status),
       failed: (period) => meanings.failed(period),
-      copyIn: (active) => events.copyIn(active),
+      copyIn: (run) => events.copyIn(run),
+      shown: (bytes) => line.shown(bytes),
       drifted: (name, value) => events.drifted(name, value),
     });
   }
@@ -119,7 +128,7 @@ export class Dispatch {
       mayWait: this.#status === 'I' && this.#sinceReady === 0 && this.#outbox.size === 1,
       cancelled: this.#cancelled.signal,
       columns: way.columns,
-      needsPlan: understood.touches || this.#target.detects,
+      needsPlan: understood.touches || this.#target.describes,
       touches: understood.touches,
       copyIn: understood.copyIn,
       copyOut: understood.copyOut,
@@ -133,7 +142,10 @@ export class Dispatch {
       },
       lease: (size) => this.#client.lease(size),
       withhold,
-      done: (run) => this.#meanings.done(understood, text, run),
+      done: (run) => {
+        this.#meanings.done(understood, text, run);
+        way.settled?.();
+      },
     };
     const held = this.#line.run(new StatementExchange(route));
     if (held !== undefined) this.#events.stall(held);
@@ -176,17 +188,12 @@ export class Dispatch {
     if (this.#permit !== undefined) this.#upstream.more(this.#permit, bytes);
   }
 
-  /** Takes over a description that is known already. */
-  adopt(run: Run, description: Buffer): void {
-    this.replies.adopt(run, description);
-  }
-
   /**
    * Answers with a refusal as if the server had. Where the server has something open for this client (a transaction, a pipeline),
    * it is sent a statement that fails, so that its state is exactly what it would be after an error of its own.
    */
   #refuse(refusal: Refusal, permit: Permit, way: Way): void {
-    this.#events.copyIn(false);
+    way.settled?.();
     if (this.replies.skipping || this.#refusing) return; // Already failed: the client is owed nothing before its Sync.
     const report = refusalReport(refusal);
     const idle = this.replies.units.size === 0 && this.#sinceReady === 0 && this.#status === 'I';
@@ -211,6 +218,15 @@ export class Dispatch {
     this.#upstream.send(permit, joined(bytes));
   }
 
+  #plan(description: Buffer, run: Run): Plan {
+    try {
+      return this.#plans.of(description, this.#target.origins, run.obligations, this.#meanings.created.size > 0);
+    } catch (error) {
+      if (error instanceof Stranger) this.#target.stale();
+      throw error;
+    }
+  }
+
   #ready(status: TransactionStatus): void {
     this.#status = status;
     if (this.replies.units.size === 0) this.#sinceReady = 0;
@@ -230,7 +246,9 @@ function withhold(run: Run, refusal: Refusal): void {
 function skip(run: Run): void {
   if (run.ended) return;
   run.ended = true;
+  run.status = 'cancelled';
   run.reply.end({ status: 'cancelled', errorCode: 'skipped' });
+  run.done?.(run);
 }
 
 function joined(bytes: readonly Buffer[]): Buffer {

@@ -1,15 +1,5 @@
 import { Refusal } from '../../model/errors.ts';
-import {
-  describe,
-  type Format,
-  formatOf,
-  parseBind,
-  parseExecute,
-  parseNamed,
-  parseParse,
-  parseRowDescription,
-  rowDescription,
-} from './codec.ts';
+import { describe, parseBind, parseExecute, parseNamed, parseParse, parseRowDescription } from './codec.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Meanings } from './meanings.ts';
 import type { Portal, Statement } from './prepared.ts';
@@ -17,10 +7,14 @@ import type { TargetState } from './target-state.ts';
 import type { Understood } from './understand.ts';
 import type { Unit } from './units.ts';
 
+const maxPreludeBytes = 256 * 1024;
+const maxPreludeUnits = 256;
+
 /** What a pipeline has collected before an Execute, a Sync or a Flush sends it on. */
 interface Prelude {
   readonly bytes: Buffer[];
   readonly units: Unit[];
+  size: number;
   /** What it parses: its permit is asked for this when nothing is executed. */
   parsed: Statement | undefined;
 }
@@ -37,6 +31,8 @@ export class ExtendedQuery {
   #prelude: Prelude = emptyPrelude();
   /** Counts Syncs: what lies between two of them fails together. */
   #period = 0;
+  #named = false;
+  #unsettled = false;
 
   constructor(dispatch: Dispatch, meanings: Meanings, target: TargetState) {
     this.#dispatch = dispatch;
@@ -44,11 +40,28 @@ export class ExtendedQuery {
     this.#target = target;
   }
 
-  /** A simple query ends whatever pipeline was open. Returns the period it is in. */
+  /** A simple query goes after what was collected. Returns the period it is in: only Sync begins a new one. */
   interrupt(): number {
     this.#flushPrelude();
-    this.#period += 1;
     return this.#period;
+  }
+
+  /**
+   * Names have been given, in a pipeline before this one, whose answers are not in: what they mean is not known before. Not so
+   * inside one pipeline, where a failure skips whatever used the name.
+   */
+  get unsettled(): boolean {
+    return this.#unsettled;
+  }
+
+  /** Everything has been answered: names mean what they were confirmed to mean. */
+  settle(): void {
+    this.#unsettled = false;
+  }
+
+  /** SQL has given or taken a name, outside pipelines. */
+  unsettle(): void {
+    this.#unsettled = true;
   }
 
   /** `again` is for a meaning in doubt: it returns true when the message will be decoded anew, later. */
@@ -74,6 +87,7 @@ export class ExtendedQuery {
       version,
       description: undefined,
     };
+    this.#named = true;
     this.#meanings.propose(statement, this.#period);
     this.#prelude.parsed = statement;
     this.#collect(buffer.subarray(start, end), { kind: 'parse', confirm: () => this.#meanings.confirm(statement) });
@@ -86,16 +100,18 @@ export class ExtendedQuery {
       this.#unknown('prepared statement', message.statement);
       return;
     }
-    const { portal: name, parameters, resultFormats } = message;
+    const { portal: name, parameters, formats, resultFormats } = message;
     const portal: Portal = {
       kind: 'portal',
       name,
       statement,
       parameters,
+      formats,
       resultFormats,
       description: undefined,
       begun: false,
     };
+    this.#named = true;
     this.#meanings.proposePortal(portal, this.#period);
     this.#collect(buffer.subarray(start, end), {
       kind: 'bind',
@@ -112,33 +128,34 @@ export class ExtendedQuery {
 
   close(buffer: Buffer, start: number, end: number): void {
     const { kind, name } = parseNamed(buffer, start, end);
-    this.#collect(buffer.subarray(start, end), { kind: 'close' });
-    if (kind === 'portal') this.#meanings.portals.forget(name);
-    else this.#meanings.statements.forget(name);
+    this.#named = true;
+    const { portals, statements } = this.#meanings;
+    this.#collect(buffer.subarray(start, end), {
+      kind: 'close',
+      confirm: () => (kind === 'portal' ? portals : statements).forget(name),
+    });
   }
 
-  /** Returns true when the command will want data by COPY. */
-  execute(buffer: Buffer, start: number, end: number): boolean {
+  /** Returns what is executed. `settled` runs when that is over. */
+  execute(buffer: Buffer, start: number, end: number, settled: () => void): Understood | undefined {
     const { portal: name } = parseExecute(buffer, start, end);
     const portal = this.#meanings.portals.get(name);
     if (portal === undefined) {
       this.#unknown('portal', name);
-      return false;
+      return undefined;
     }
     const { statement } = portal;
     const meaning = this.#meanings.now(statement);
     if (meaning instanceof Refusal) {
       this.#refuse(statement.text, meaning);
-      return false;
+      return undefined;
     }
     const { understood } = meaning;
     const { bytes, units } = this.#takePrelude();
-    const known =
-      portal.description ?? (statement.description && inFormats(statement.description, portal.resultFormats));
-    const needed = understood.touches || this.#target.detects;
-    const describes = units.some((unit) => unit.kind === 'describe' && unit.of === portal);
-    if (needed && known === undefined && !describes) {
-      // The client does not care what the columns are; masking does.
+    const last = units.at(-1);
+    const describes = last?.kind === 'describe' && last.of === portal;
+    if (!describes && (understood.touches || this.#target.describes)) {
+      // Whatever the client was told earlier, masking goes by what the portal's columns are now.
       bytes.push(describe('portal', name));
       units.push({ kind: 'describe', of: portal, hidden: true });
     }
@@ -148,23 +165,25 @@ export class ExtendedQuery {
       {
         simple: false,
         // Going on with a portal that its row limit suspended: the decision was made when it began.
+        settled,
         prepareOnly: portal.begun,
         period: this.#period,
-        columns: describes || known === undefined ? undefined : namesIn(known),
+        columns: describes ? undefined : namesIn(portal.description ?? statement.description),
         write: (permit, run) => {
           portal.begun = true;
-          if (known !== undefined && needed) this.#dispatch.adopt(run, known);
-          this.#dispatch.send(permit, bytes, [...units, { kind: 'execute', run }]);
+          this.#dispatch.send(permit, bytes, [...units, { kind: 'execute', run, portal }]);
         },
       },
     );
-    return understood.copyIn;
+    return understood;
   }
 
   sync(bytes: Buffer): void {
     this.#flushPrelude();
     this.#dispatch.housekeeping([bytes], [{ kind: 'sync', period: this.#period }]);
     this.#period += 1;
+    if (this.#named) this.#unsettled = true;
+    this.#named = false;
   }
 
   flush(bytes: Buffer): void {
@@ -196,8 +215,12 @@ export class ExtendedQuery {
   }
 
   #collect(bytes: Buffer, unit: Unit): void {
-    this.#prelude.bytes.push(bytes);
-    this.#prelude.units.push(unit);
+    const prelude = this.#prelude;
+    prelude.bytes.push(bytes);
+    prelude.units.push(unit);
+    prelude.size += bytes.length;
+    // A client that binds and binds and never executes must not fill our memory.
+    if (prelude.size > maxPreludeBytes || prelude.units.length > maxPreludeUnits) this.#flushPrelude();
   }
 
   #takePrelude(): Prelude {
@@ -223,22 +246,16 @@ export class ExtendedQuery {
   }
 }
 
-/** A statement's description as it will be for a portal: Bind chooses formats, Describe of a statement says text. */
-function inFormats(description: Buffer, formats: readonly Format[]): Buffer {
-  if (formats.length === 0) return description;
-  const fields = parseRowDescription(description, 0, description.length);
-  return rowDescription(fields.map((field, i) => ({ ...field, format: formatOf(formats, i) })));
-}
-
-function namesIn(description: Buffer): readonly string[] {
+function namesIn(description: Buffer | undefined): readonly string[] | undefined {
+  if (description === undefined) return undefined;
   return parseRowDescription(description, 0, description.length).map(({ name }) => name);
 }
 
 function emptyPrelude(): Prelude {
-  return { bytes: [], units: [], parsed: undefined };
+  return { bytes: [], units: [], size: 0, parsed: undefined };
 }
 
 /** Two executions are the same command only if the values mean the same: types and result formats are part of an approval. */
 function scopeOf(statement: Statement, portal: Portal): string {
-  return `types=${statement.parameterTypes.join(',')};results=${portal.resultFormats.join(',')};${statement.scope ?? ''}`;
+  return `types=${statement.parameterTypes.join(',')};formats=${portal.formats.join(',')};results=${portal.resultFormats.join(',')};${statement.scope ?? ''}`;
 }

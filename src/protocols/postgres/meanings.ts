@@ -14,6 +14,7 @@ export interface Meaning {
 
 /** Prepared statements and portals a client may keep open. */
 const maxNames = 20_000;
+const maxHeldBytes = 64 * 1024 * 1024;
 
 /** What texts and names mean in one session: prepared statements, portals, and relations that only this session knows yet. */
 export class Meanings {
@@ -21,10 +22,14 @@ export class Meanings {
   readonly portals = new Names<Portal>();
   /** Relations that this session made. */
   readonly created = new Set<string>();
+  /** SQL cursors that this session declared. */
+  readonly #cursors = new Set<string>();
   /** SQL-level PREPARE: name → what it runs. */
   readonly #prepared = new Map<string, { readonly understood: Understood; readonly text: string }>();
   readonly #target: TargetState;
   #changedSchema = false;
+  /** At least what is held of texts and values; counted anew when it seems too much. */
+  #held = 0;
   /** What unqualified names depend on: how the session began, and every statement since that may have changed search_path. */
   #path: string;
 
@@ -35,10 +40,9 @@ export class Meanings {
 
   of(text: string): Meaning | Refusal {
     try {
-      return resolveExecute(
-        this.#target.understand(text),
-        (name) => this.#prepared.get(name) ?? this.statements.get(name),
-      );
+      const understood = this.#target.understand(text);
+      for (const name of understood.fetches) this.#checkCursor(name, understood);
+      return resolveExecute(understood, (name) => this.#prepared.get(name) ?? this.statements.get(name));
     } catch (error) {
       if (error instanceof Refusal) return error;
       throw error;
@@ -53,17 +57,18 @@ export class Meanings {
   /** What a statement that was prepared earlier means now: the schema may have changed since. */
   now(statement: Statement): Meaning | Refusal {
     const scope = statement.scope === undefined ? {} : { scope: statement.scope };
-    if (statement.version === this.#target.version) return { understood: statement.understood, ...scope };
+    const fixed = statement.version === this.#target.version && statement.understood.executes.length === 0;
+    if (fixed && statement.understood.fetches.length === 0) return { understood: statement.understood, ...scope };
     return this.of(statement.text);
   }
 
   propose(statement: Statement, period: number): void {
-    this.#limit();
+    this.#limit(statement.text.length);
     this.statements.propose(statement.name, statement, period);
   }
 
   proposePortal(portal: Portal, period: number): void {
-    this.#limit();
+    this.#limit(sizeOf(portal));
     this.portals.propose(portal.name, portal, period);
   }
 
@@ -78,9 +83,13 @@ export class Meanings {
       this.#changedSchema = true;
       this.#target.stale();
     }
-    if (run.status !== 'ok') return;
-    if (understood.changesSearchPath) this.#path = createHash('sha256').update(`${this.#path}\0${text}`).digest('hex');
+    if (understood.changesSettings) this.#path = createHash('sha256').update(`${this.#path}\0${text}`).digest('hex');
+    if (run.status !== 'ok') {
+      this.#doubt(understood);
+      return;
+    }
     for (const name of understood.creates) this.created.add(name);
+    for (const name of understood.declares) this.#cursors.add(name);
     for (const name of understood.prepares) {
       this.#prepared.set(name, { understood, text });
       this.statements.forget(name);
@@ -109,9 +118,40 @@ export class Meanings {
     this.portals.fail(period);
   }
 
-  #limit(): void {
+  /** A text of several statements failed somewhere: what it prepared or forgot before that is not known, so neither name is used any more. */
+  #doubt(understood: Understood): void {
+    if (understood.classified.facts.statements < 2) return;
+    for (const name of [...understood.prepares, ...understood.deallocates]) {
+      this.#prepared.delete(name);
+      this.statements.forget(name);
+    }
+    if (!understood.deallocatesAll) return;
+    this.#prepared.clear();
+    this.statements.forgetAll();
+  }
+
+  /** FETCH runs a bound portal as well as a cursor, so it is for cursors that this session declared in SQL, and for nothing else. */
+  #checkCursor(name: string, { declares }: Understood): void {
+    const declared = declares.includes(name) || this.#cursors.has(name);
+    if (declared && this.portals.get(name) === undefined) return;
+    throw new Refusal('UNSUPPORTED', `${JSON.stringify(name)} is no cursor that this session declared`, {
+      advice: 'DECLARE it first; a portal is executed with Execute',
+    });
+  }
+
+  #limit(bytes: number): void {
+    this.#held += bytes;
+    if (this.#held > maxHeldBytes)
+      this.#held = this.statements.sum(({ text }) => text.length) + this.portals.sum(sizeOf);
+    if (this.#held > maxHeldBytes) {
+      throw new PeerError('CLIENT_PROTOCOL', `prepared statements and portals hold more than ${maxHeldBytes} bytes`);
+    }
     if (this.statements.size + this.portals.size > maxNames) {
       throw new PeerError('CLIENT_PROTOCOL', `more than ${maxNames} prepared statements and portals are open`);
     }
   }
+}
+
+function sizeOf({ parameters }: Portal): number {
+  return parameters.reduce((sum, value) => sum + (value?.length ?? 0), 64);
 }

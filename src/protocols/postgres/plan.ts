@@ -12,6 +12,8 @@ export interface Origins {
   ): { readonly field: string; readonly classification: string } | undefined;
   /** Whether a relation holds, or is derived from, classified columns. */
   sensitive(tableOid: number): boolean;
+  /** Whether the relation is one that was there when the schema was read. */
+  known(tableOid: number): boolean;
 }
 
 /** Types whose text form any string is (pg_type.oid): text, varchar, bpchar, name, "char" is not: it holds one byte. */
@@ -21,12 +23,19 @@ const jsonb = 3802;
 
 /**
  * What to mask in rows of this description, for a caller to whom classifications look as decided. Throws Refusal
- * MASK_IMPOSSIBLE for a whole row of a classified table, which has no columns to mask.
+ * MASK_IMPOSSIBLE for a whole row of a classified table, which has no columns to mask, and for tables
+ * that are not known, unless `strangers` are let in: tables that only this session sees.
  */
-export function planFor(fields: readonly Field[], origins: Origins | undefined, { masks }: Obligations): Plan {
+export function planFor(
+  fields: readonly Field[],
+  origins: Origins | undefined,
+  { masks }: Obligations,
+  strangers: boolean,
+): Plan {
   let masked = 0;
   const columns = fields.map((field): ColumnMask | undefined => {
     if (field.tableOid === 0 || origins === undefined) return undefined;
+    if (!strangers && !origins.known(field.tableOid)) throw new Stranger();
     if (field.attnum === 0 && origins.sensitive(field.tableOid)) {
       const name = JSON.stringify(field.name);
       throw new Refusal('MASK_IMPOSSIBLE', `column ${name} is a whole row of a table with classified columns`, {
@@ -41,6 +50,15 @@ export function planFor(fields: readonly Field[], origins: Origins | undefined, 
   return { fields, columns, masked };
 }
 
+/** A column of a table that was not there when the schema was read: nobody knows what it holds. */
+export class Stranger extends Refusal {
+  constructor() {
+    super('MASK_IMPOSSIBLE', 'a column comes from a table that the gateway does not know yet', {
+      advice: 'the schema has just changed and is being read again: run the statement again',
+    });
+  }
+}
+
 /** Clients ask the same again and again, so the last plan is kept with what it was made from. */
 export class Plans {
   #last:
@@ -53,7 +71,7 @@ export class Plans {
     | undefined;
 
   /** `description`: a whole RowDescription message. Throws as `planFor`, and PeerError for one that is malformed. */
-  of(description: Buffer, origins: Origins | undefined, obligations: Obligations): Plan {
+  of(description: Buffer, origins: Origins | undefined, obligations: Obligations, strangers: boolean): Plan {
     const last = this.#last;
     if (
       last !== undefined &&
@@ -63,7 +81,7 @@ export class Plans {
     ) {
       return last.plan;
     }
-    const plan = planFor(parseRowDescription(description, 0, description.length), origins, obligations);
+    const plan = planFor(parseRowDescription(description, 0, description.length), origins, obligations, strangers);
     this.#last = { description: Buffer.from(description), origins, obligations, plan };
     return plan;
   }

@@ -22,6 +22,8 @@ export interface Portal {
   readonly name: string;
   readonly statement: Statement;
   readonly parameters: readonly (string | null)[];
+  /** Of the parameters: the same bytes mean different values as text and as binary. */
+  readonly formats: readonly Format[];
   readonly resultFormats: readonly Format[];
   /** The RowDescription of a Describe, with the formats of its Bind. */
   description: Buffer | undefined;
@@ -78,6 +80,13 @@ export class Names<T> {
 
   forgetAll(): void {
     this.#confirmed.clear();
+  }
+
+  sum(size: (value: T) => number): number {
+    let total = 0;
+    for (const value of this.#confirmed.values()) total += size(value);
+    for (const entries of this.#tentative.values()) for (const { value } of entries) total += size(value);
+    return total;
   }
 
   get size(): number {

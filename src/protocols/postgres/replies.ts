@@ -27,10 +27,21 @@ export interface ReplyEvents {
   ready(status: TransactionStatus): void;
   /** A pipeline failed: everything up to its Sync was skipped by the server. */
   failed(period: number): void;
-  copyIn(active: boolean): void;
+  /** The server takes the data of this command's COPY FROM STDIN. */
+  copyIn(run: Run): void;
+  /** The client sees these bytes, and they belong to no command's reply. */
+  shown(bytes: Buffer): void;
   /** A setting that statements are read by has changed at the server. */
   drifted(name: string, value: string): void;
 }
+
+/** Messages outside a command's reply that tell the client something: errors, notices, notifications, descriptions. */
+const telling: ReadonlySet<number> = new Set([
+  Server.ErrorResponse,
+  Server.NoticeResponse,
+  Server.NotificationResponse,
+  Server.RowDescription,
+]);
 
 const settled = { N: Server.NoticeResponse, A: Server.NotificationResponse, S: Server.ParameterStatus };
 
@@ -138,6 +149,7 @@ export class Replies {
         return;
       case 'close':
         if (type !== Server.CloseComplete) throw unexpected(type);
+        unit.confirm();
         this.#passOn(buffer, start, end);
         return;
       case 'describe':
@@ -171,13 +183,14 @@ export class Replies {
     this.units.shift();
     if (!unit.hidden) this.#emit(buffer.subarray(start, end));
     const next = this.units.first;
-    if (next?.kind === 'execute' && unit.of.description !== undefined && unit.of.kind === 'portal')
-      this.adopt(next.run, unit.of.description);
+    // Only what was asked of this portal directly before it runs says what its rows are.
+    if (next?.kind === 'execute' && next.portal === unit.of && unit.of.description !== undefined)
+      this.#adopt(next.run, unit.of.description);
     this.#locals();
   }
 
   /** Makes the plan for what follows; rows that cannot be masked are withheld. */
-  adopt(run: Run, description: Buffer): void {
+  #adopt(run: Run, description: Buffer): void {
     try {
       run.plan = this.#events.plan(description, run);
     } catch (error) {
@@ -208,7 +221,7 @@ export class Replies {
     switch (type) {
       case Server.RowDescription: {
         this.#flush();
-        this.adopt(run, buffer.subarray(start, end));
+        this.#adopt(run, buffer.subarray(start, end));
         this.#frame(buffer, start, end, 0);
         return;
       }
@@ -231,7 +244,7 @@ export class Replies {
   }
 
   #copying(run: Run, type: number, buffer: Buffer, start: number, end: number): void {
-    if (type === Server.CopyInResponse && run.copyIn) this.#events.copyIn(true);
+    if (type === Server.CopyInResponse && run.copyIn) this.#events.copyIn(run);
     else if (type === Server.CopyOutResponse && run.copyOut) this.#copyingOut = true;
     else if (type === Server.CopyDone && this.#copyingOut) this.#copyingOut = false;
     else throw unexpected(type);
@@ -242,12 +255,11 @@ export class Replies {
     this.#flush();
     if (unit.kind === 'local') throw unexpected(Server.ErrorResponse);
     if (unit.kind === 'poison') {
-      this.#emit(unit.report);
+      if (!this.#muted) this.#events.toClient(unit.report);
       unit.failed = true;
       if (!unit.simple) this.#skipToSync();
       return;
     }
-    this.#events.copyIn(false);
     this.#copyingOut = false;
     if ('run' in unit) {
       const { run } = unit;
@@ -283,7 +295,6 @@ export class Replies {
   #ready(buffer: Buffer, start: number, end: number): void {
     this.#muted = false;
     this.units.shift();
-    this.#events.copyIn(false);
     const status = parseReadyForQuery(buffer, start, end);
     if (status === 'I') this.#near = false;
     this.#events.ready(status);
@@ -301,7 +312,7 @@ export class Replies {
   #locals(): void {
     for (let unit = this.units.first; unit?.kind === 'local'; unit = this.units.first) {
       this.units.shift();
-      this.#emit(unit.bytes);
+      if (!this.#muted) this.#events.toClient(unit.bytes); // Recorded as the refusal that it is.
     }
   }
 
@@ -330,7 +341,9 @@ export class Replies {
   }
 
   #emit(bytes: Buffer): void {
-    if (!this.#muted) this.#events.toClient(bytes);
+    if (this.#muted) return;
+    if (telling.has(bytes[0]!)) this.#events.shown(bytes);
+    this.#events.toClient(bytes);
   }
 
   #show(run: Run, bytes: Buffer, rows: number, large = false): void {

@@ -8,10 +8,13 @@ import { ExtendedQuery } from './extended.ts';
 import { Meanings } from './meanings.ts';
 import type { TargetState } from './target-state.ts';
 import type { Understood } from './understand.ts';
+import type { Run } from './units.ts';
 import type { Upstream } from './upstream.ts';
 
 /** More messages than this on their way and the client has to wait. */
 const maxInFlight = 4096;
+/** A client that does not read its answers gets no more of them, bytes. */
+const maxBacklog = 1024 * 1024;
 
 /** The client is gone, or going: there is nobody to tell. */
 export class HungUp extends Error {}
@@ -33,6 +36,8 @@ export class PostgresSession {
   #chunks: Buffer[] = [];
   #copyIn = false;
   #copyDecided: (() => void) | undefined;
+  #largeGoesOn = false;
+  #whenIdle: (() => void) | undefined;
   /** Runs when the client may be read again. */
   onReadable: () => void = () => undefined;
 
@@ -52,13 +57,17 @@ export class PostgresSession {
     this.#client = new ClientWriter(
       socket,
       () => upstream.pause(),
-      () => upstream.resume(),
+      () => {
+        upstream.resume();
+        this.#ready();
+      },
     );
     this.#meanings = new Meanings(target, searchPath);
     this.#dispatch = new Dispatch(line, target, upstream, this.#client, this.#meanings, {
       stall: (until) => this.#stall(until),
       ready: () => this.#ready(),
-      copyIn: (active) => this.#setCopyIn(active),
+      idle: () => this.#idle(),
+      copyIn: (run) => this.#copyBegins(run),
       drifted: (name, value) => end(drifted(name, value)),
     });
     this.#extended = new ExtendedQuery(this.#dispatch, this.#meanings, target);
@@ -73,6 +82,7 @@ export class PostgresSession {
   fromServer(chunk: Buffer): void {
     this.#dispatch.replies.feed(chunk);
     this.#client.flush();
+    if (this.#whenIdle !== undefined) this.#idle();
     if (!this.#client.written) this.#upstream.keep();
   }
 
@@ -101,6 +111,14 @@ export class PostgresSession {
 
   #decode(): boolean {
     while (this.#stalled === undefined && !this.#full()) {
+      if (this.#extended.unsettled) {
+        if (this.#dispatch.inFlight > 0) {
+          // Names have been given whose fate is not known: what the next message means depends on it.
+          this.#awaitIdle();
+          break;
+        }
+        this.#extended.settle();
+      }
       const stale = this.#target.freshen();
       if (stale !== undefined) {
         // The target's schema is being read again; nothing is decided on what may be out of date.
@@ -116,7 +134,7 @@ export class PostgresSession {
       }
       const { type, buffer, start, end } = this.#reader;
       if (found === Found.Message) this.#message(type, buffer, start, end);
-      else this.#copyBytes(buffer.subarray(start, end));
+      else this.#copyPiece(found, buffer.subarray(start, end));
     }
     this.#client.flush();
     if (this.#upstream.connection.socket.writableNeedDrain) void this.#upstream.drained().then(() => this.#resume());
@@ -124,7 +142,8 @@ export class PostgresSession {
   }
 
   #full(): boolean {
-    return this.#dispatch.inFlight > maxInFlight || this.#upstream.connection.socket.writableNeedDrain;
+    const { writableNeedDrain } = this.#upstream.connection.socket;
+    return this.#dispatch.inFlight > maxInFlight || writableNeedDrain || this.#client.backlog > maxBacklog;
   }
 
   #stall(until: Promise<void>): void {
@@ -146,6 +165,14 @@ export class PostgresSession {
     } catch (error) {
       this.#end(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  #idle(): void {
+    const { inFlight } = this.#dispatch;
+    if (inFlight > 0) return;
+    const resolve = this.#whenIdle;
+    this.#whenIdle = undefined;
+    resolve?.();
   }
 
   #ready(): void {
@@ -173,7 +200,7 @@ export class PostgresSession {
         this.#extended.describe(buffer, start, end);
         return;
       case Client.Execute:
-        if (this.#extended.execute(buffer, start, end)) this.#awaitCopy();
+        this.#execute(buffer, start, end);
         return;
       case Client.Close:
         this.#extended.close(buffer, start, end);
@@ -218,10 +245,31 @@ export class PostgresSession {
         prepareOnly: false,
         period: this.#extended.interrupt(),
         columns: undefined,
+        settled: () => this.#over(understood),
         write: (permit, run) => this.#dispatch.send(permit, [bytes], [{ kind: 'query', run }]),
       },
     );
+    this.#begun(understood);
+  }
+
+  #execute(buffer: Buffer, start: number, end: number): void {
+    const understood: Understood | undefined = this.#extended.execute(buffer, start, end, () => {
+      if (understood !== undefined) this.#over(understood);
+    });
+    if (understood !== undefined) this.#begun(understood);
+  }
+
+  /** What a command means for how the next message is read. */
+  #begun(understood: Understood): void {
+    const { prepares, deallocates, deallocatesAll } = understood;
+    if (prepares.length > 0 || deallocates.length > 0 || deallocatesAll) this.#extended.unsettle();
     if (understood.copyIn) this.#awaitCopy();
+  }
+
+  #over(understood: Understood): void {
+    if (!understood.copyIn) return;
+    this.#copyIn = false;
+    this.#copyGoesOn();
   }
 
   #parse(buffer: Buffer, start: number, end: number): void {
@@ -258,6 +306,7 @@ export class PostgresSession {
 
   /** Until the server says whether it takes the data, the client's next bytes cannot be told apart from ordinary messages. */
   #awaitCopy(): void {
+    if (this.#copyIn) return;
     this.#stall(
       new Promise((resolve) => {
         this.#copyDecided = resolve;
@@ -265,11 +314,15 @@ export class PostgresSession {
     );
   }
 
-  #setCopyIn(active: boolean): void {
-    this.#copyIn = active;
+  #copyGoesOn(): void {
     const decided = this.#copyDecided;
     this.#copyDecided = undefined;
     decided?.();
+  }
+
+  #copyBegins(_run: Run): void {
+    this.#copyIn = true;
+    this.#copyGoesOn();
   }
 
   #copyMessage(type: number, buffer: Buffer, start: number, end: number): void {
@@ -278,9 +331,11 @@ export class PostgresSession {
       case Client.CopyFail:
         this.#copyIn = false;
         this.#dispatch.more(buffer.subarray(start, end));
+        // Another COPY of the same text may follow, or the command is over: what comes next is read when that is known.
+        this.#awaitCopy();
         return;
       case Client.CopyData:
-        this.#copyBytes(buffer.subarray(start, end));
+        this.#dispatch.more(buffer.subarray(start, end));
         return;
       case Client.Terminate:
         this.#end(new HungUp('the client said goodbye in the middle of a COPY'));
@@ -293,9 +348,22 @@ export class PostgresSession {
     }
   }
 
-  /** Data of a COPY that the line has let through. */
-  #copyBytes(bytes: Buffer): void {
-    if (this.#copyIn) this.#dispatch.more(bytes);
+  /**
+   * A piece of a large CopyData. Whether it goes on is decided once, at its header: a server that got the header reads the body
+   * as data and nothing else, whatever became of the COPY meanwhile, and one that did not must never see the body.
+   */
+  #copyPiece(found: Found, bytes: Buffer): void {
+    if (found === Found.LargeHeader) this.#largeGoesOn = this.#copyIn;
+    if (this.#largeGoesOn) this.#dispatch.more(bytes);
+  }
+
+  /** Everything sent so far is answered before the next message is read. */
+  #awaitIdle(): void {
+    this.#stall(
+      new Promise((resolve) => {
+        this.#whenIdle = resolve;
+      }),
+    );
   }
 }
 

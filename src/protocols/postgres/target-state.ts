@@ -16,6 +16,8 @@ const maxAgeMs = 30_000;
 /** A refusal for something unknown asks the server first whether the schema changed, if it was not asked within this, ms. */
 const doubtAfterMs = 1000;
 const unreachableMs = 5000;
+/** Objects that did not come with the server have OIDs from here on (FirstNormalObjectId). */
+const firstOwnOid = 16_384;
 
 /** One state per target, made when it is first needed. */
 export class TargetStates {
@@ -40,6 +42,7 @@ interface View {
 /** What is known of a target, shared by its sessions: its schema, and what statements mean there. */
 export class TargetState {
   readonly #catalogs: CatalogCache;
+  readonly #classifies: boolean;
   readonly #commandBytes: number;
   readonly #maxSessions: number;
   readonly #warn: (message: string) => void;
@@ -51,7 +54,8 @@ export class TargetState {
 
   constructor(target: Target<PostgresSettings>, gateway: Gateway) {
     this.#commandBytes = gateway.limits.commandBytes;
-    this.detects = target.settings.detectors;
+    this.#classifies = Object.keys(target.settings.classify).length > 0;
+    this.describes = target.settings.detectors || this.#classifies;
     this.#maxSessions = target.settings.maxConnections;
     this.#warn = (reason) =>
       gateway.log('warn', 'postgres: the target’s schema could not be read', { target: target.name, reason });
@@ -105,8 +109,8 @@ export class TargetState {
     return this.#current.understanding.functionCall(oid);
   }
 
-  /** Content detectors look at every reply, so each needs a description: only text is theirs. */
-  readonly detects: boolean;
+  /** Every reply needs a description: for the detectors, to which only text belongs, or because some columns are classified. */
+  readonly describes: boolean;
 
   /** Undefined where nothing at the target is classified. */
   get origins(): Origins | undefined {
@@ -158,7 +162,7 @@ export class TargetState {
     this.#view = {
       catalog,
       understanding: new Understanding(analyser, catalog),
-      origins: catalog.classifications.size === 0 ? undefined : originsOf(catalog),
+      origins: this.#classifies ? { ...originsOf(catalog), known: knownIn(catalog) } : undefined,
     };
   }
 
@@ -173,4 +177,10 @@ export class TargetState {
         this.#refreshing = false;
       });
   }
+}
+
+/** Tables of the system have low numbers; every other has to be in the catalog that was read. */
+function knownIn({ relations }: TargetCatalog): (tableOid: number) => boolean {
+  const oids = new Set(relations.map(({ oid }) => oid));
+  return (tableOid) => tableOid < firstOwnOid || oids.has(tableOid);
 }

@@ -14,8 +14,8 @@ export interface Understood {
   readonly copyOut: boolean;
   /** Changes the schema, so that what is known of it is stale afterwards. */
   readonly changesSchema: boolean;
-  /** Unqualified names may mean something else afterwards. */
-  readonly changesSearchPath: boolean;
+  /** Changes settings: unqualified names, or values such as dates, may mean something else afterwards. */
+  readonly changesSettings: boolean;
   /** Relations that it makes, which the catalog does not know yet. */
   readonly creates: readonly string[];
   /** Names classified or derived relations, for some caller: its rows need a description, its errors may quote values. */
@@ -25,6 +25,9 @@ export interface Understood {
   /** SQL-level PREPARE and EXECUTE: names that this text defines or runs. */
   readonly prepares: readonly string[];
   readonly executes: readonly string[];
+  /** SQL cursors that it declares, and those that it fetches from, moves or closes. */
+  readonly declares: readonly string[];
+  readonly fetches: readonly string[];
   /** Prepared statements that it makes the server forget (DEALLOCATE, DISCARD ALL). */
   readonly deallocates: readonly string[];
   readonly deallocatesAll: boolean;
@@ -43,12 +46,14 @@ export const unread: Understood = {
   copyIn: false,
   copyOut: false,
   changesSchema: false,
-  changesSearchPath: false,
+  changesSettings: false,
   creates: [],
   touches: false,
   doubtful: false,
   prepares: [],
   executes: [],
+  declares: [],
+  fetches: [],
   deallocates: [],
   deallocatesAll: false,
   maskable: () => undefined,
@@ -115,12 +120,17 @@ export class Understanding {
       copyIn: statements.some(({ kind }) => kind === 'copyIn'),
       copyOut: statements.some(({ kind }) => kind === 'copyOut'),
       changesSchema: changesCatalog,
-      changesSearchPath: statements.some((info) => info.changesSearchPath),
+      changesSettings: statements.some(
+        ({ kind, changesSearchPath, functions }) =>
+          changesSearchPath || settingKinds.has(kind) || functions.some((name) => name.endsWith('set_config')),
+      ),
       creates: statements.flatMap(({ created }) => created),
       touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
       doubtful: !exposure.safe,
       prepares: named('prepare'),
       executes: named('execute'),
+      declares: named('declare'),
+      fetches: [...named('fetch'), ...named('close')],
       deallocates: named('deallocate'),
       deallocatesAll: statements.some(
         ({ kind, name, resetsSettings }) =>
@@ -156,6 +166,8 @@ export class Understanding {
   }
 }
 
+const settingKinds: ReadonlySet<string> = new Set(['set', 'reset', 'discard']);
+
 /** What an EXECUTE runs was checked when it was prepared; not so one inside another statement, which puts its rows somewhere else. */
 function isExecute({ statements }: Analysis): boolean {
   return statements.length === 1 && statements[0]?.kind === 'execute';
@@ -181,5 +193,19 @@ export function resolveExecute(
       },
     );
   }
-  return { understood: { ...found.understood, prepares: [], executes: [name] }, scope: `prepared:${found.text}` };
+  const { functions } = understood.classified.facts;
+  if (functions.length > 0 || understood.classified.resources.some(({ type }) => type === 'Function')) {
+    throw new Refusal('UNSUPPORTED', `EXECUTE ${name}: its arguments call functions`, {
+      advice: 'give plain values as arguments, or run the statement itself',
+    });
+  }
+  const meant: Understood = {
+    ...found.understood,
+    prepares: [],
+    executes: [name],
+    touches: understood.touches || found.understood.touches,
+    maskable: (obligations, created) =>
+      understood.maskable(obligations, created) ?? found.understood.maskable(obligations, created),
+  };
+  return { understood: meant, scope: `prepared:${found.text}` };
 }

@@ -34,11 +34,11 @@ export interface Run {
 export type Unit =
   | { readonly kind: 'parse'; readonly confirm: () => void }
   | { readonly kind: 'bind'; readonly confirm: () => void }
-  | { readonly kind: 'close' }
+  | { readonly kind: 'close'; readonly confirm: () => void }
   /** Ends with RowDescription or NoData. `hidden`: the gateway asked, the client did not. */
   | { readonly kind: 'describe'; readonly of: Statement | Portal; readonly hidden: boolean }
   /** Ends with CommandComplete, EmptyQueryResponse or PortalSuspended. */
-  | { readonly kind: 'execute'; readonly run: Run }
+  | { readonly kind: 'execute'; readonly run: Run; readonly portal: Portal }
   /** Ends with ReadyForQuery. */
   | { readonly kind: 'query'; readonly run: Run }
   | { readonly kind: 'call'; readonly run: Run }
