@@ -47,7 +47,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
   const files = options.files ?? diskFiles;
   const live = new Map<string, RecordingWriter>();
   const compressor = new Compressor();
-  const ticker = new Ticker((options.sealAfterMs ?? 1000) / 2);
+  const ticker = new Ticker(options.sealAfterMs ?? 1000);
   const deps: WriterDeps = {
     dir,
     files,
@@ -109,26 +109,35 @@ async function* liveFrames(writer: RecordingWriter, dir: string, live: () => boo
   yield* readFrames([openPath(dir, id), sealedPath(dir, id)], live() ? { until } : {});
 }
 
-/** Seals segments that do not fill: those that held content for a whole tick. Costs one timer for all sessions, none while all are idle. */
+/** Parts of the time that content may wait: at the end of each, segments whose time has come are sealed. */
+const slots = 8;
+
+/**
+ * Seals segments that do not fill, when they have waited for the second half of their time. They are spread evenly over that, so that
+ * sessions that began together do not all compress at the same moment. Costs one timer for all sessions, none while all are idle.
+ */
 class Ticker {
   readonly #everyMs: number;
-  #young = new Set<RecordingWriter>();
-  #old = new Set<RecordingWriter>();
+  readonly #due: readonly Set<RecordingWriter>[] = Array.from({ length: slots }, () => new Set());
+  #now = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(everyMs: number) {
-    this.#everyMs = everyMs;
+  constructor(sealAfterMs: number) {
+    this.#everyMs = sealAfterMs / slots;
   }
 
   add(writer: RecordingWriter): void {
-    this.#young.add(writer);
+    let least = this.#in(slots);
+    for (let ahead = slots - 1; ahead > slots / 2; ahead--) {
+      const due = this.#in(ahead);
+      if (due.size < least.size) least = due;
+    }
+    least.add(writer);
     this.#timer ??= setTimeout(() => this.#tick(), this.#everyMs).unref();
   }
 
   sealAll(): void {
-    for (const writer of [...this.#old, ...this.#young]) writer.seal();
-    this.#old.clear();
-    this.#young.clear();
+    for (const due of this.#due) this.#seal(due);
   }
 
   stop(): void {
@@ -137,9 +146,18 @@ class Ticker {
   }
 
   #tick(): void {
-    for (const writer of this.#old) writer.seal();
-    this.#old = this.#young;
-    this.#young = new Set();
-    this.#timer = this.#old.size === 0 ? undefined : setTimeout(() => this.#tick(), this.#everyMs).unref();
+    this.#now += 1;
+    this.#seal(this.#in(0));
+    const idle = this.#due.every((due) => due.size === 0);
+    this.#timer = idle ? undefined : setTimeout(() => this.#tick(), this.#everyMs).unref();
+  }
+
+  #seal(due: Set<RecordingWriter>): void {
+    for (const writer of due) writer.seal();
+    due.clear();
+  }
+
+  #in(ticks: number): Set<RecordingWriter> {
+    return this.#due[(this.#now + ticks) % slots]!;
   }
 }

@@ -31,7 +31,8 @@ export interface CatalogSnapshot {
   readonly relations: readonly CatalogRelation[];
   /**
    * Names of functions, operators and types outside pg_catalog that run code nobody has looked at: all that are not trusted.
-   * Types: domains with checks, and base types. As stored, unqualified.
+   * Types: domains with checks, base types, what a cast makes, and whatever holds one of those. As stored, unqualified; a type of
+   * pg_catalog that a cast of somebody's makes is there a second time, as `pg_catalog.name`.
    */
   readonly opaqueFunctions: ReadonlySet<string>;
   readonly opaqueOperators: ReadonlySet<string>;
@@ -79,6 +80,21 @@ export function namesFrom(catalog: Catalog): Names {
   return {
     schemasOf: (relation) => [...new Set(catalog.named(relation).map(({ schema }) => schema))],
     opaqueFunctions: catalog.opaqueFunctions,
+    opaqueOperators: catalog.opaqueOperators,
+    opaqueTypes: catalog.opaqueTypes,
     trustedFunctions: catalog.trustedFunctions,
+    columnsOf(schema, relation) {
+      const named = catalog.named(relation);
+      const candidates = schema === undefined ? named : named.filter((one) => one.schema === schema);
+      return candidates.length === 0 ? undefined : commonColumns(candidates);
+    },
   };
+}
+
+/** The columns that each of these relations has. */
+export function commonColumns(relations: readonly CatalogRelation[]): Set<string> {
+  const [first, ...others] = relations.map(({ columns }) => new Set(columns.map(({ name }) => name)));
+  const common = new Set<string>();
+  for (const name of first ?? []) if (others.every((columns) => columns.has(name))) common.add(name);
+  return common;
 }

@@ -42,6 +42,7 @@ export function describeStatement(statement: Statement, names: Names = bareNames
   if (rule === undefined) throw unsupported(statement.kind);
   const found = new Findings(names);
   found.statement(statement.kind, statement.fields);
+  found.finish();
   const name = nameOf(statement.kind, statement.fields);
   return {
     kind: rule.kind,

@@ -3,10 +3,12 @@ import { Refusal } from '../model/errors.ts';
 import { builtinOperators } from './builtins.ts';
 import { changedNames, objectResources } from './ddl-objects.ts';
 import { effectOf } from './functions.ts';
+import { isOpaqueType, operatorsOf } from './implied-code.ts';
 import type { Names } from './names.ts';
 import { as, constantText, eachChild, eachNode, type Fields, fieldsOf, listOf, namesIn, text, unwrap } from './node.ts';
-import { restricts } from './restricts.ts';
-import { settingEffect } from './settings.ts';
+import { type KnowsColumn, restricts } from './restricts.ts';
+import { RowCalls } from './row-calls.ts';
+import { holdsSecrets, settingEffect } from './settings.ts';
 import { ruleFor } from './statements.ts';
 import { isForAdministrators, isSystemName, isSystemSchema } from './system-relations.ts';
 
@@ -39,9 +41,16 @@ export class Findings {
   #planOnly = false;
   /** What `name` stands for in `SELECT set_config(name, …) FROM … WHERE name = '…'`, as pg_dump writes it. */
   #chosenSetting: string | undefined;
+  readonly #rowCalls: RowCalls;
 
   constructor(names: Names) {
     this.names = names;
+    this.#rowCalls = new RowCalls(names);
+  }
+
+  /** What can only be said when the whole statement was visited. */
+  finish(): undefined {
+    for (const name of this.#rowCalls.found()) this.#opaque([name]);
   }
 
   /** A statement, outermost or inside another one. */
@@ -71,6 +80,9 @@ export class Findings {
         return undefined;
       case 'DiscardStmt':
         this.resetsSettings = this.changesSearchPath = fields.target === 'DISCARD_ALL';
+        return undefined;
+      case 'VariableShowStmt':
+        this.#shown(text(fields.name));
         return undefined;
       case 'LockStmt':
         return this.#inside(kind, fields, scope, Number(fields.mode) <= 2 ? 'read' : 'write');
@@ -107,9 +119,29 @@ export class Findings {
       case 'FuncCall':
         this.#functionNamed(namesIn(fields.funcname), listOf(fields.args));
         return this.#inside(kind, fields, scope, 'read');
-      case 'A_Expr':
-        this.#operator(namesIn(fields.name));
+      case 'ColumnRef':
+        this.#rowCalls.column(namesIn(fields.fields));
+        return undefined;
+      case 'A_Indirection':
+        this.#rowCalls.indirection(fields);
         return this.#inside(kind, fields, scope, 'read');
+      case 'TypeName':
+        this.#type(namesIn(fields.names));
+        return this.#inside(kind, fields, scope, 'read');
+      case 'A_Expr':
+      case 'SubLink':
+      case 'SortBy':
+      case 'CaseExpr':
+      case 'JoinExpr':
+        for (const name of operatorsOf(kind, fields)) this.#operator(name);
+        this.#rowCalls.other(fields.alias);
+        return this.#inside(kind, fields, scope, access);
+      case 'RangeSubselect':
+      case 'RangeFunction':
+      case 'RangeTableFunc':
+      case 'JsonTable':
+        this.#rowCalls.other(fields.alias);
+        return this.#inside(kind, fields, scope, access);
       case 'LockingClause':
         // SELECT … FOR UPDATE takes locks that writers wait for; the names in it are aliases.
         return this.#act('write');
@@ -177,7 +209,7 @@ export class Findings {
     const scope = this.#with(fields.withClause, outer);
     const relation = fieldsOf(fields.relation) ?? {};
     const alias = text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '';
-    const restricted = restricts(fields.whereClause, new Set([alias]));
+    const restricted = restricts(fields.whereClause, new Set([alias]), this.#columnsKnown(scope));
     if (!restricted && !this.#planOnly) this.hasWhere = false;
     this.#act(restricted ? 'write' : 'bulkWrite');
     this.#target(fields);
@@ -190,12 +222,13 @@ export class Findings {
     const scope = this.#with(fields.withClause, outer);
     const relation = fieldsOf(fields.relation) ?? {};
     const alias = new Set([text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '']);
-    const joined = restricts(fields.joinCondition, alias);
+    const knows = this.#columnsKnown(scope);
+    const joined = restricts(fields.joinCondition, alias, knows);
     for (const item of listOf(fields.mergeWhenClauses)) {
       const when = as('MergeWhenClause', item) ?? {};
       const changes = when.commandType === 'CMD_UPDATE' || when.commandType === 'CMD_DELETE';
       const byJoin = joined && when.matchKind === 'MERGE_WHEN_MATCHED';
-      const bulk = changes && !byJoin && !restricts(when.condition, alias);
+      const bulk = changes && !byJoin && !restricts(when.condition, alias, knows);
       if (bulk && !this.#planOnly) this.hasWhere = false;
       this.#act(bulk ? 'bulkWrite' : 'write');
       this.#writtenIn(fields.relation, when.targetList);
@@ -210,6 +243,8 @@ export class Findings {
     const relation = fieldsOf(fields.relation);
     if (relation === undefined) return undefined;
     this.#relation(relation, noNames, 'write');
+    for (const aliasname of ['excluded', 'old', 'new'])
+      this.#rowCalls.relation({ ...relation, alias: { aliasname } }, true);
     if (fields.returningClause === undefined) return undefined;
     this.#act('read');
     this.#relation(relation, noNames, 'read');
@@ -302,7 +337,9 @@ export class Findings {
   #relation(fields: Fields, scope: Scope, access: Access): undefined {
     const schema = text(fields.schemaname);
     const name = text(fields.relname) ?? '';
-    if (schema === undefined && scope.has(name)) return undefined;
+    const ours = schema === undefined && scope.has(name);
+    this.#rowCalls.relation(fields, !ours);
+    if (ours) return undefined;
     for (const id of this.#tableIds(fields)) {
       this.#resource('Table', id, access);
       this.#watch(schema === undefined ? [name] : [schema, name], id, access);
@@ -392,18 +429,51 @@ export class Findings {
         computed !== undefined && namesIn(computed.fields).join('.') === 'name' ? this.#chosenSetting : undefined;
       this.#setting(constantText(args[0]) ?? chosen, constantText(args[1]));
     }
-    const shadowed = name.length === 1 && this.names.opaqueFunctions?.has(last) === true;
+    if (last === 'current_setting') this.#shown(constantText(args[0]));
+    // A type's name calls a cast.
+    const shadowed = name.length === 1 && (this.#isOpaqueFunction(last) || this.names.opaqueTypes?.has(last) === true);
     const effect = effectOf(name, this.names.trustedFunctions);
     if (effect === undefined && !shadowed) return undefined;
     if (effect?.action !== 'session') this.#resource('Function', full, 'execute');
     if (effect !== undefined) this.#act(effect.action, true);
-    if (shadowed) this.#act('execute');
+    if (shadowed) this.#act('execute', true);
+  }
+
+  #isOpaqueFunction(name: string): boolean {
+    return this.names.opaqueFunctions?.has(name) === true;
   }
 
   #operator(name: readonly string[]): undefined {
+    const last = name.at(-1) ?? '';
     const schema = name.length > 1 ? name.at(-2) : undefined;
-    if (schema !== undefined && schema !== 'pg_catalog' && !builtinOperators.has(name.at(-1) ?? ''))
-      this.#act('execute');
+    if (schema === 'pg_catalog') return undefined;
+    const unknown = schema !== undefined && !builtinOperators.has(last);
+    if (unknown || this.names.opaqueOperators?.has(last) === true) this.#act('execute', true);
+  }
+
+  #type(name: readonly string[]): undefined {
+    if (this.names.opaqueTypes !== undefined && isOpaqueType(name, this.names.opaqueTypes)) this.#act('execute', true);
+  }
+
+  /** Code of the database's own runs, without being called as a function. */
+  #opaque(name: readonly string[]): undefined {
+    this.functions.add(name.join('.'));
+    this.#resource('Function', name.join('.'), 'execute');
+    this.#act('execute', true);
+  }
+
+  /** What a setting says is asked for. Undefined: of one whose name is computed. */
+  #shown(name: string | undefined): undefined {
+    if (name === undefined || holdsSecrets(name)) this.#act('administer', true);
+  }
+
+  #columnsKnown(scope: Scope): KnowsColumn {
+    return (relation, column) => {
+      const schema = text(relation.schemaname);
+      const name = text(relation.relname) ?? '';
+      if (schema === undefined && scope.has(name)) return false;
+      return this.names.columnsOf?.(schema, name)?.has(column) === true;
+    };
   }
 
   #act(action: Action, whateverPlanned = false): undefined {

@@ -9,6 +9,11 @@ export interface Names {
   readonly trustedFunctions?: ReadonlySet<string>;
   /** Names of all other functions outside pg_catalog: an unqualified call of such a name may mean them. */
   readonly opaqueFunctions?: ReadonlySet<string>;
+  /** The same of operators and types; see `CatalogSnapshot`. */
+  readonly opaqueOperators?: ReadonlySet<string>;
+  readonly opaqueTypes?: ReadonlySet<string>;
+  /** Columns that a relation of this name certainly has, in whatever schema it is; undefined when nobody knows. */
+  columnsOf?(schema: string | undefined, relation: string): ReadonlySet<string> | undefined;
 }
 
 export const bareNames: Names = { schemasOf: () => [] };

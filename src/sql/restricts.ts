@@ -3,9 +3,10 @@ import { as, constantText, eachChild, type Fields, listOf, namesIn, unwrap } fro
 /**
  * Does this WHERE really leave rows out? Some conjunct must compare a plain column with something that does not depend on the
  * row. What is true for every row does not count: `1 = 1`, `id = id`, `id IS NOT NULL`, `id <> 0`, `… OR …`, `NOT …`, `LIKE '%'`.
- * `targets` are the names by which the changed table's columns can be qualified; undefined where any column will do.
+ * `targets` are the names by which the changed table's columns can be qualified; undefined where any column will do. `knows` tells
+ * a column of a sub-select's own from one of the changed row: what is not known to be its own is not believed to be.
  */
-export function restricts(where: unknown, targets?: ReadonlySet<string>): boolean {
+export function restricts(where: unknown, targets?: ReadonlySet<string>, knows: KnowsColumn = nothing): boolean {
   const node = unwrap(where);
   if (node === undefined) return false;
   const [kind, fields] = node;

@@ -9,18 +9,19 @@ export interface SettingEffect {
 const session: SettingEffect = { action: 'session' };
 const administer: SettingEffect = { action: 'administer' };
 
-/** Settings that concern nobody but the session itself. What is not here is for administrators. */
+/**
+ * Settings that concern nobody but the session itself. What is not here is for administrators: also `enable_*` and the planner's
+ * costs, since whoever chooses the plan chooses by which index rows without an ORDER BY come out.
+ */
 const harmless: ReadonlySet<string> = new Set(
   `application_name search_path datestyle intervalstyle timezone seed extra_float_digits bytea_output xmlbinary xmloption
    lc_messages lc_monetary lc_numeric lc_time client_min_messages default_text_search_config
    statement_timeout lock_timeout idle_in_transaction_session_timeout idle_session_timeout transaction_timeout
    default_transaction_isolation default_transaction_deferrable transaction_isolation transaction_deferrable
-   work_mem hash_mem_multiplier maintenance_work_mem temp_buffers effective_cache_size effective_io_concurrency
-   maintenance_io_concurrency random_page_cost seq_page_cost cpu_tuple_cost cpu_index_tuple_cost cpu_operator_cost
-   parallel_setup_cost parallel_tuple_cost min_parallel_table_scan_size min_parallel_index_scan_size
-   max_parallel_workers_per_gather max_parallel_workers max_parallel_maintenance_workers parallel_leader_participation
+   work_mem hash_mem_multiplier maintenance_work_mem temp_buffers effective_io_concurrency
+   maintenance_io_concurrency max_parallel_workers_per_gather max_parallel_workers max_parallel_maintenance_workers parallel_leader_participation
    join_collapse_limit from_collapse_limit geqo geqo_threshold geqo_effort geqo_generations geqo_pool_size geqo_seed
-   geqo_selection_bias constraint_exclusion cursor_tuple_fraction default_statistics_target plan_cache_mode jit
+   geqo_selection_bias constraint_exclusion default_statistics_target plan_cache_mode jit
    jit_above_cost jit_inline_above_cost jit_optimize_above_cost synchronous_commit synchronize_seqscans
    quote_all_identifiers check_function_bodies default_table_access_method default_toast_compression
    restrict_nonsystem_relation_kind row_security recursive_worktable_factor stats_fetch_consistency escape_string_warning
@@ -59,5 +60,11 @@ export function settingEffect(name: string | undefined, value: string | undefine
   if (setting === 'transaction_read_only' || setting === 'default_transaction_read_only') {
     return value !== undefined && /^(?:on|true|t|yes|y|1)$/i.test(value) ? session : { action: 'write' };
   }
-  return harmless.has(setting) || setting.startsWith('enable_') ? session : administer;
+  return harmless.has(setting) ? session : administer;
 }
+
+/** Settings whose value may hold a password, or a command of the server's that does. */
+export function holdsSecrets(name: string): boolean {
+  return secret.test(name);
+}
+const secret = /conninfo|passphrase|password|secret|token|api_?key|_command$|^ldap|^krb_/i;

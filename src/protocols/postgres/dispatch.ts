@@ -130,6 +130,7 @@ export class Dispatch {
       columns: way.columns,
       needsPlan: understood.touches || this.#target.describes,
       touches: understood.touches,
+      makesTables: understood.creates.length > 0,
       copyIn: understood.copyIn,
       copyOut: understood.copyOut,
       ...(way.refusal === undefined ? {} : { refusal: way.refusal }),
@@ -220,7 +221,12 @@ export class Dispatch {
 
   #plan(description: Buffer, run: Run): Plan {
     try {
-      return this.#plans.of(description, this.#target.origins, run.obligations, this.#meanings.created.size > 0);
+      return this.#plans.of(
+        description,
+        this.#target.origins,
+        run.obligations,
+        run.makesTables || this.#meanings.created.size > 0,
+      );
     } catch (error) {
       if (error instanceof Stranger) this.#target.stale();
       throw error;

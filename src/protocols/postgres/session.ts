@@ -37,6 +37,8 @@ export class PostgresSession {
   #copyIn = false;
   #copyDecided: (() => void) | undefined;
   #largeGoesOn = false;
+  /** The COPY that runs is in a text of several statements. */
+  #moreCopies = false;
   #whenIdle: (() => void) | undefined;
   /** Runs when the client may be read again. */
   onReadable: () => void = () => undefined;
@@ -263,7 +265,10 @@ export class PostgresSession {
   #begun(understood: Understood): void {
     const { prepares, deallocates, deallocatesAll } = understood;
     if (prepares.length > 0 || deallocates.length > 0 || deallocatesAll) this.#extended.unsettle();
-    if (understood.copyIn) this.#awaitCopy();
+    if (!understood.copyIn) return;
+    // An Execute is one statement, and the server answers it only at the next Sync or Flush.
+    this.#moreCopies = understood.classified.facts.statements > 1;
+    this.#awaitCopy();
   }
 
   #over(understood: Understood): void {
@@ -331,8 +336,8 @@ export class PostgresSession {
       case Client.CopyFail:
         this.#copyIn = false;
         this.#dispatch.more(buffer.subarray(start, end));
-        // Another COPY of the same text may follow, or the command is over: what comes next is read when that is known.
-        this.#awaitCopy();
+        // Another COPY of the same text may follow: what comes next is read when that is known.
+        if (this.#moreCopies) this.#awaitCopy();
         return;
       case Client.CopyData:
         this.#dispatch.more(buffer.subarray(start, end));

@@ -18,6 +18,7 @@ export interface StatementRoute {
   readonly columns: readonly string[] | undefined;
   readonly needsPlan: boolean;
   readonly touches: boolean;
+  readonly makesTables: boolean;
   readonly copyIn: boolean;
   readonly copyOut: boolean;
   /** Set where the gateway does not understand the command. */
@@ -70,12 +71,13 @@ export class StatementExchange implements Exchange<Frames> {
   }
 
   forward(permit: Permit, reply: Reply<Frames>): void {
-    const { needsPlan, touches, copyIn, copyOut } = this.#route;
+    const { needsPlan, makesTables, touches, copyIn, copyOut } = this.#route;
     this.#run = {
       reply,
       obligations: this.#obligations,
       plan: undefined,
       needsPlan,
+      makesTables,
       touches,
       copyIn,
       copyOut,

@@ -13,6 +13,8 @@ export interface Run {
   plan: Plan | undefined;
   /** Refuse rows that come without a description: some of their columns may be classified. */
   readonly needsPlan: boolean;
+  /** It makes tables, which only this session sees as yet, and may show them. */
+  readonly makesTables: boolean;
   /** Errors and notices of this command may quote classified values. */
   readonly touches: boolean;
   /** The command copies data in or out: no other may be answered with it, since copied data has no columns to mask. */
