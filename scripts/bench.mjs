@@ -1,8 +1,8 @@
 // npm run bench: sets everything up, then measures. Arguments go to bench/run.ts; see --help.
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ensure, packages } from './debian.mjs';
-import { childEnvironment, pinnedNode, root, setUp } from './setup.mjs';
+import { runToEnd } from './run.mjs';
+import { root, setUp } from './setup.mjs';
 
 setUp();
 const missing = ensure(['pgbench', 'pgbouncer']);
@@ -12,9 +12,4 @@ if (missing.length > 0) {
   );
   process.exit(1);
 }
-const done = spawnSync(pinnedNode(), [join(root, 'bench/run.ts'), ...process.argv.slice(2)], {
-  cwd: root,
-  env: childEnvironment(),
-  stdio: 'inherit',
-});
-process.exit(done.status ?? 1);
+runToEnd(join(root, 'bench/run.ts'), process.argv.slice(2));

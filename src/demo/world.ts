@@ -27,7 +27,7 @@ const tokenTtlSeconds = 12 * 3600;
 /** Starts everything the demonstration needs, in `folder`. What was started is stopped again when something fails. */
 export async function startWorld(folder: string, tell: (line: string) => void): Promise<World> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const stops: (() => Promise<void>)[] = [];
+  const stops: (() => Promise<void> | void)[] = [lockFolder(folder)];
   const stop = async () => {
     for (const step of stops.splice(0).reverse()) await step();
   };
@@ -70,6 +70,7 @@ export async function startWorld(folder: string, tell: (line: string) => void): 
 
 /** Deletes what earlier runs left. */
 export function resetWorld(folder: string): void {
+  lockFolder(folder)();
   // The database may have had to go elsewhere; a new password would not open the old one.
   for (const path of [placeFor(join(folder, 'shop')), folder]) rmSync(path, { recursive: true, force: true });
 }
@@ -102,4 +103,26 @@ async function logIn(idp: DevIdp, gateway: Running, folder: string, person: stri
 function secretFile(path: string): string {
   if (!existsSync(path)) writeFileSync(path, randomBytes(18).toString('base64url'), { mode: 0o600 });
   return readFileSync(path, 'utf8');
+}
+
+/** One demonstration per folder: a second one would pull the database from under the first. The result lets go. */
+function lockFolder(folder: string): () => void {
+  const file = join(folder, 'pid');
+  const other = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+  if (other > 0 && other !== process.pid && isAlive(other)) {
+    throw new Error(
+      `a demonstration is running in ${folder} (process ${other}); stop it, or choose another folder with --data`,
+    );
+  }
+  if (existsSync(folder)) writeFileSync(file, String(process.pid));
+  return () => rmSync(file, { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -36,7 +36,11 @@ export const serverCommands: Commands = (program, terminal) => {
     .option('--reset', 'start afresh')
     .option('--data <dir>', 'where it keeps its files')
     .action(async ({ tour, reset, data }: { tour?: boolean; reset?: boolean; data?: string }) => {
-      const { runDemo } = await import('../../demo/demo.ts');
+      const { runDemo } = await import('../../demo/demo.ts').catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+        const where = 'the demonstration brings a database server of its own, which the installed package lacks';
+        throw new Failure(exitCodes.usage, `${where}: clone the repository and run: npm run demo`, { cause: error });
+      });
       const exit = await runDemo(given({ tour, reset, data }));
       if (typeof exit === 'number' && exit !== 0) throw new Failure(exit, 'the demonstration did not go as it should');
     });
