@@ -20,6 +20,7 @@ import { createLogger, type Log } from './logger.ts';
 import { createDetector } from './mask/detect/detector.ts';
 import { classificationOf } from './mask/detect/kinds.ts';
 import { maskingTools } from './mask/tools.ts';
+import { Refusal } from './model/errors.ts';
 import type { Target } from './model/target.ts';
 import { openPolicies } from './policy/port.ts';
 import { createProtocols } from './protocols/index.ts';
@@ -65,10 +66,16 @@ async function compose(
   const { data } = config;
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const failed = Promise.withResolvers<Error>();
+  const live = new LiveSessions();
   const audit = await openAuditLog({
     dir: join(data, 'audit'),
     origin: config.origin,
     warn: (message) => log('warn', message),
+    recover: async (interrupted, opening) => {
+      // The gateway's own sessions are not recorded.
+      const sessions = interrupted.filter(({ principalKind }) => principalKind !== 'gateway');
+      await recoverRecordings({ dir: join(data, 'recordings'), audit: opening, sessions });
+    },
   });
   stopping.push(() => audit.close());
   let healthy = true;
@@ -77,13 +84,14 @@ async function compose(
   });
   audit.onFailure((error) => {
     log('error', 'the audit log has failed; the gateway stops', { error: error.message });
+    live.endAll(
+      new Refusal('AUDIT_UNAVAILABLE', 'the audit log cannot be written, so nothing may run; the session ends'),
+    );
     failed.resolve(error);
   });
   const store = await openSqliteStore({ file: join(data, 'store.db') });
   stopping.push(() => store.close());
   store.failed.addEventListener('abort', () => failed.resolve(store.failed.reason as Error));
-  await recoverRecordings({ dir: join(data, 'recordings'), audit });
-  const live = new LiveSessions();
   const recorder = openRecorder({
     dir: join(data, 'recordings'),
     audit,
@@ -202,7 +210,7 @@ async function compose(
   const listeners: Listener[] = [];
   stopping.push(() => gateway.close());
   stopping.push(async () => {
-    live.endAll('the gateway is stopping');
+    live.endAll(new Refusal('SESSION_ENDED', 'the gateway is stopping'));
     await Promise.all(listeners.map((listener) => listener.close(5000)));
   });
   stopping.push(() => api.close());

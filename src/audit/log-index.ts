@@ -40,7 +40,19 @@ export interface OpenWork {
     readonly principal?: string;
     readonly target?: string;
   }[];
-  readonly sessions: readonly { readonly session: string; readonly principal: string; readonly target: string }[];
+  readonly sessions: readonly InterruptedSession[];
+}
+
+/** A session that a crash left without an end. */
+export interface InterruptedSession {
+  readonly session: string;
+  readonly principal: string;
+  /** `gateway` for a session of the gateway's own. */
+  readonly principalKind: string;
+  readonly target: string;
+  readonly protocol: string;
+  /** ms since the epoch. */
+  readonly startedAt: number;
 }
 
 export function indexPath(dir: string): string {
@@ -235,7 +247,10 @@ export class LogIndex {
       )
       .all() as { session: string; exchange: number; principal: string | null; target: string | null }[];
     const sessions = this.#db
-      .prepare('SELECT id AS session, principal, target FROM sessions WHERE ended_at IS NULL ORDER BY seq')
+      .prepare(
+        `SELECT id AS session, principal, principal_kind AS principalKind, target, protocol, started_at AS startedAt
+         FROM sessions WHERE ended_at IS NULL ORDER BY seq`,
+      )
       .all();
     return {
       intents: intents.map(({ session, exchange, principal, target }) => ({

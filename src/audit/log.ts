@@ -11,7 +11,7 @@ import { entryTargetBytes, Group } from './group.ts';
 import { loadSigningKey, writeDurably } from './key.ts';
 import { splitLargeEvent } from './large.ts';
 import { lockLog } from './lock.ts';
-import type { OpenWork } from './log-index.ts';
+import type { InterruptedSession, OpenWork } from './log-index.ts';
 import { Permit } from './permit.ts';
 import { type LogEnd, recoverEnd } from './recovery.ts';
 import {
@@ -47,6 +47,11 @@ export interface AuditLogOptions {
   /** For the operator: what does not stop the log yet, such as that no segment can be made ahead. */
   readonly warn?: (message: string) => void;
   readonly openFile?: (path: string) => SegmentFile;
+  /**
+   * Closes what else a crash left of these sessions. Called once, before the log ends them, so that one whose end is in the log
+   * is closed in every respect. Opening the log waits for it, and fails when it does.
+   */
+  readonly recover?: (sessions: readonly InterruptedSession[], log: Pick<AuditPort, 'record'>) => Promise<void>;
 }
 
 /** The audit log, open for writing. */
@@ -115,7 +120,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     try {
       log = new Log(options, vkeyOf(origin, key), end, thread, unlock);
       await log.begin(options.writes);
-      await log.recover(thread.open, end.cut);
+      await log.recover(thread.open, end.cut, options.recover);
     } catch (error) {
       await (log === undefined ? thread.close(undefined) : log.close());
       throw error;
@@ -379,13 +384,15 @@ class Log implements AuditLog {
   }
 
   /** Closes what a crash left open, in the log itself. */
-  async recover(open: OpenWork, cut: number): Promise<void> {
+  async recover(open: OpenWork, cut: number, others: AuditLogOptions['recover']): Promise<void> {
     for (const { session, exchange, principal, target } of open.intents) {
       const who = `"session":${JSON.stringify(session)},"principal":${JSON.stringify(principal ?? '')},"target":${JSON.stringify(target ?? '')}`;
       this.note(`"type":"command.outcome",${who},"exchange":${exchange},"status":"unknown","rows":0,"bytes":0`);
     }
-    for (const session of open.sessions)
-      this.note(fieldsOf({ type: 'session.ended', ...session, reason: 'the gateway stopped without ending it' }));
+    await others?.(open.sessions, this);
+    const reason = 'the gateway stopped without ending it';
+    for (const { session, principal, target } of open.sessions)
+      this.note(fieldsOf({ type: 'session.ended', session, principal, target, reason }));
     if (open.intents.length + open.sessions.length + cut === 0) return;
     await this.record({
       type: 'gateway.recovered',
@@ -449,4 +456,4 @@ function unavailable(): Refusal {
   return new Refusal('AUDIT_UNAVAILABLE', 'the audit log cannot be written, so nothing may run');
 }
 
-export type { Position };
+export type { InterruptedSession, Position };

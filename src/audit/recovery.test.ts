@@ -16,7 +16,7 @@ import { ConfigError } from '../model/errors.ts';
 import { segmentHeaderBytes } from './frame.ts';
 import { readFrames } from './frames.ts';
 import { intend, intentFields, outcomeFields, Scratch, startSession, story } from './log.fixture.ts';
-import { indexPath } from './log-index.ts';
+import { type InterruptedSession, indexPath } from './log-index.ts';
 import { openAuditReader } from './reader.ts';
 import { listSegments, readSegmentHeader, segmentPath } from './segment.ts';
 import { verifyLog } from './verify.ts';
@@ -99,6 +99,46 @@ describe('a log that was not closed', () => {
     await again.close();
     const third = await scratch.open(copy);
     expect(await third.record({ type: 'gateway.started' })).toBe((items.at(-1)?.seq ?? 0) + 1);
+  });
+
+  it('has what else the crash left of a session closed before it ends it', async () => {
+    const dir = scratch.dir();
+    const log = await scratch.open(dir);
+    await story(log, 'done', 1);
+    await log.record({ type: 'session.ended', session: 'done' });
+    await startSession(log, 's1');
+    await startSession(log, 's2', { principal: 'sallyport:gateway', principalKind: 'gateway' });
+    const copy = crashed(dir);
+    await expect(
+      scratch.open(copy, {
+        recover: async () => {
+          throw new Error('the disk is full');
+        },
+      }),
+    ).rejects.toThrow('the disk is full');
+    const left: InterruptedSession[] = [];
+    const again = await scratch.open(copy, {
+      recover: async (sessions, open) => {
+        left.push(...sessions);
+        for (const { session } of sessions) await open.record({ type: 'recording.sealed', session });
+      },
+    });
+    expect(left).toMatchObject([
+      { session: 's1', principal: 'corp:bot', principalKind: 'agent', target: 'shop', protocol: 'postgres' },
+      { session: 's2', principal: 'sallyport:gateway', principalKind: 'gateway', target: 'shop' },
+    ]);
+    const reader = scratch.keep(openAuditReader(again));
+    const { items } = await reader.events({ limit: 500, after: '0' });
+    expect(items.slice(-5)).toMatchObject([
+      { type: 'recording.sealed', session: 's1' },
+      { type: 'recording.sealed', session: 's2' },
+      { type: 'session.ended', session: 's1' },
+      { type: 'session.ended', session: 's2' },
+      { type: 'gateway.recovered', endedSessions: 2 },
+    ]);
+    expect(new Date(left[0]!.startedAt).toISOString()).toBe(
+      items.find(({ type, session }) => type === 'session.started' && session === 's1')?.time,
+    );
   });
 
   it('goes on behind a torn write, keeps what was torn off beside it, and never grants the same number twice', async () => {

@@ -13,7 +13,9 @@ import type {
 } from './admin.ts';
 import type { LiveSessions } from './live.ts';
 import type { AuditPort } from './ports.ts';
-import type { Gateway, Inspection, Protocol, RecordedFrame } from './protocol.ts';
+import type { Gateway, Inspection, Protocol, RecordedFrame, RecordingEnd, ReplayItem } from './protocol.ts';
+
+type Recorded = AsyncGenerator<RecordedFrame, RecordingEnd>;
 
 export interface AdministrationDeps {
   readonly audit: AuditPort;
@@ -22,7 +24,7 @@ export interface AdministrationDeps {
     sessionList(query: Parameters<SessionsAdmin['list']>[0]): ReturnType<SessionsAdmin['list']>;
     sessionGet(id: string): ReturnType<SessionsAdmin['get']>;
   };
-  readonly recorder: { frames(session: string): AsyncIterable<RecordedFrame> | undefined };
+  readonly recorder: { frames(session: string): Recorded | undefined };
   readonly approvals: ApprovalsAdmin;
   readonly policy: {
     list(): Awaited<ReturnType<PoliciesAdmin['list']>>;
@@ -87,19 +89,38 @@ async function* replay(
   id: string,
   viewer: Caller,
   skip: number,
-  frames: AsyncIterable<RecordedFrame>,
+  frames: Recorded,
   deps: AdministrationDeps,
-) {
+): AsyncGenerator<ReplayItem> {
   const session = await deps.reader.sessionGet(id);
   const protocol = deps.protocols.find(({ name }) => name === session?.protocol);
   if (protocol === undefined) return;
   await deps.audit.record({ type: 'recording.viewed', session: id, principal: viewer.principal.id, skip });
   let item = 0;
-  for await (const shown of protocol.replay(frames)) {
+  for await (const shown of withEnding(protocol, frames)) {
     if (item >= skip) yield shown;
     item += 1;
   }
 }
+
+/** What the protocol makes of a recording, and, where that was cut off, a last item that says so. */
+async function* withEnding(protocol: Protocol, frames: Recorded): AsyncGenerator<ReplayItem> {
+  const read: { end?: RecordingEnd } = {};
+  async function* watched() {
+    read.end = yield* frames;
+  }
+  let last = { exchange: 0, at: 0 };
+  let items = 0;
+  for await (const shown of protocol.replay(watched())) {
+    yield shown;
+    items += 1;
+    last = { exchange: shown.exchange, at: 'at' in shown ? shown.at : last.at };
+  }
+  if (read.end === 'truncated') yield { kind: 'status', ...last, text: items === 0 ? nothingKept : cutOff };
+}
+
+const nothingKept = 'nothing was kept: the recording was cut off before anything of this session had reached the disk';
+const cutOff = 'the recording was cut off here: what came then was not kept';
 
 async function summary(target: Target, protocol: Protocol | undefined, gateway: Gateway) {
   const { name, labels } = target;

@@ -163,19 +163,25 @@ function line(
     deps.live.remove(session.id);
     stopListening();
     // Sealing first: the end of a session says that its recording is complete.
-    await recording
-      .close()
-      .catch((error: unknown) =>
-        deps.log('error', 'recording was not sealed', { session: session.id, error: String(error) }),
-      );
-    await deps.audit.record({
-      type: 'session.ended',
-      session: session.id,
-      principal: caller.principal.id,
-      target: target.name,
-      reason,
-      commands: exchanges,
+    await recording.close().catch((error: unknown) => {
+      if (!isUnavailable(error))
+        deps.log('error', 'recording was not sealed', { session: session.id, error: String(error) });
     });
+    await deps.audit
+      .record({
+        type: 'session.ended',
+        session: session.id,
+        principal: caller.principal.id,
+        target: target.name,
+        reason,
+        commands: exchanges,
+      })
+      .catch((error: unknown) => {
+        if (!isUnavailable(error)) throw error;
+        deps.log('warn', 'the end of a session is not in the audit log; the next start will close it', {
+          session: session.id,
+        });
+      });
   };
   return {
     session,
@@ -198,4 +204,9 @@ function line(
 
 function unrecordable(): Refusal {
   return new Refusal('AUDIT_UNAVAILABLE', 'the session can no longer be recorded; it ends');
+}
+
+/** The log takes nothing more, which ends every session and was told once by whoever watches the log. */
+function isUnavailable(error: unknown): boolean {
+  return error instanceof Refusal && error.kind === 'AUDIT_UNAVAILABLE';
 }

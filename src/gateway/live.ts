@@ -31,7 +31,8 @@ export class LiveSessions {
     return entry !== undefined;
   }
 
-  endAll(reason: string): void {
-    for (const id of [...this.#open.keys()]) this.end(id, reason);
+  /** `refusal` is what their callers read. Those that are ending already keep their own reason. */
+  endAll(refusal: Refusal): void {
+    for (const { controller } of [...this.#open.values()]) controller.abort(refusal);
   }
 }

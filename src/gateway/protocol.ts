@@ -160,6 +160,9 @@ export interface RecordedFrame {
   readonly bytes: Buffer;
 }
 
+/** How a recording ends: the session goes on, it was sealed with the session, or it was closed after a crash and lacks what came then. */
+export type RecordingEnd = 'live' | 'sealed' | 'truncated';
+
 /** What `sessions replay` shows, a screenful at a time. */
 export type ReplayItem =
   | {

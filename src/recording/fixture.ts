@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RecordedFrame } from '../gateway/protocol.ts';
+import type { RecordedFrame, RecordingEnd } from '../gateway/protocol.ts';
 import type { AuditEvent } from '../model/event.ts';
 import type { Session } from '../model/session.ts';
 import { uuidv7 } from '../model/uuid.ts';
@@ -62,17 +62,21 @@ export class Fixture implements AsyncDisposable {
   }
 }
 
-/** The frames, and the error that ended them. */
+/** The frames, and how they ended: regularly, or with an error. */
 export async function collect(
-  frames: AsyncIterable<RecordedFrame> | undefined,
-): Promise<{ readonly frames: RecordedFrame[]; readonly error?: Error }> {
+  frames: AsyncGenerator<RecordedFrame, RecordingEnd> | undefined,
+): Promise<{ readonly frames: RecordedFrame[]; readonly end?: RecordingEnd; readonly error?: Error }> {
   const collected: RecordedFrame[] = [];
   try {
-    for await (const frame of frames ?? []) collected.push(frame);
+    for (;;) {
+      const next = await frames?.next();
+      if (next === undefined) return { frames: collected };
+      if (next.done === true) return { frames: collected, end: next.value };
+      collected.push(next.value);
+    }
   } catch (error) {
     return { frames: collected, error: error as Error };
   }
-  return { frames: collected };
 }
 
 /** All reply bytes of one exchange. */

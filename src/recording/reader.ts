@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { RecordedFrame } from '../gateway/protocol.ts';
+import type { RecordedFrame, RecordingEnd } from '../gateway/protocol.ts';
 import { RecordingDamaged } from './damaged.ts';
 import { FrameParser } from './frame.ts';
 import { Scan } from './scan.ts';
@@ -11,7 +11,7 @@ import { Scan } from './scan.ts';
 export async function* readFrames(
   paths: readonly string[],
   options: { until?: number } = {},
-): AsyncGenerator<RecordedFrame> {
+): AsyncGenerator<RecordedFrame, RecordingEnd> {
   const handle = await openFirst(paths);
   try {
     const scan = new Scan(handle, options.until);
@@ -19,9 +19,9 @@ export async function* readFrames(
     const parser = new FrameParser();
     for (;;) {
       const block = await scan.next();
-      if (block?.kind === 'seal') return;
+      if (block?.kind === 'seal') return block.seal.truncated ? 'truncated' : 'sealed';
       if (block === undefined) {
-        if (options.until !== undefined) return;
+        if (options.until !== undefined) return 'live';
         throw new RecordingDamaged(
           scan.segments + 1,
           `the recording ends without a seal after segment ${scan.segments}`,

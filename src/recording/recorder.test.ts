@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { diskFiles, type RecordingFiles } from './files.ts';
 import { collect, disk, Fixture, replyOf } from './fixture.ts';
 import { segmentLimit } from './format.ts';
 import { verifyRecording } from './reader.ts';
@@ -109,7 +110,7 @@ describe('a recording', () => {
     const session = fixture.session();
     await fixture.recorder.open(session).close();
     expect(await verifyRecording(fixture.sealedPath(session))).toMatchObject({ segments: 0, frames: 0 });
-    expect(await collect(fixture.recorder.frames(session.id))).toEqual({ frames: [] });
+    expect(await collect(fixture.recorder.frames(session.id))).toEqual({ frames: [], end: 'sealed' });
   });
 
   it('stands in the folder of its day, readable by its owner alone', async () => {
@@ -127,11 +128,11 @@ describe('a recording', () => {
     await using fixture = await Fixture.create();
     const session = fixture.session();
     const recording = fixture.recorder.open(session);
-    expect(await collect(fixture.recorder.frames(session.id))).toEqual({ frames: [] });
+    expect(await collect(fixture.recorder.frames(session.id))).toEqual({ frames: [], end: 'live' });
     for (let exchange = 1; exchange < 4; exchange++) {
       recording.reply(exchange, Buffer.from('shown'));
-      const { frames, error } = await collect(fixture.recorder.frames(session.id));
-      expect([frames.length, error]).toEqual([exchange, undefined]);
+      const { frames, end } = await collect(fixture.recorder.frames(session.id));
+      expect([frames.length, end]).toEqual([exchange, 'live']);
     }
   });
 
@@ -149,6 +150,51 @@ describe('a recording', () => {
       );
     }
     expect(size).toBeGreaterThan(0);
+  });
+
+  it('holds no descriptor while nothing happens, and goes on in the same file', async () => {
+    let descriptors = 0;
+    const files: RecordingFiles = {
+      ...diskFiles,
+      async open(path, flags, mode) {
+        const handle = await diskFiles.open(path, flags, mode);
+        const close = handle.close.bind(handle);
+        descriptors += 1;
+        return Object.assign(handle, { close: () => close().finally(() => descriptors--) });
+      },
+    };
+    await using fixture = await Fixture.create({ files });
+    const sessions = Array.from({ length: 20 }, () => fixture.session());
+    const recordings = sessions.map((session) => fixture.recorder.open(session));
+    for (let exchange = 1; exchange <= 3; exchange++) {
+      for (const recording of recordings) {
+        recording.request(exchange, `{"n":${exchange}}`);
+        recording.reply(exchange, Buffer.from(`row ${exchange}`));
+      }
+      await Promise.all(sessions.map((session) => collect(fixture.recorder.frames(session.id))));
+      expect(descriptors).toBe(0);
+    }
+    await Promise.all(recordings.map((recording) => recording.close()));
+    expect(descriptors).toBe(0);
+    for (const session of sessions)
+      expect(await verifyRecording(fixture.sealedPath(session))).toMatchObject({ segments: 3, frames: 6 });
+  });
+
+  it('keeps requests of any characters, wherever in a segment they come', async () => {
+    await using fixture = await Fixture.create();
+    const text = fc.string({ unit: 'binary', maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(text, fc.nat({ max: 4000 })), { maxLength: 30 }), async (parts) => {
+        const session = fixture.session();
+        const recording = fixture.recorder.open(session);
+        const texts = parts.map(([part, times]) => part.repeat(times));
+        for (const [exchange, json] of texts.entries()) recording.request(exchange, json);
+        await recording.close();
+        const { frames } = await collect(fixture.recorder.frames(session.id));
+        expect(frames.map(({ bytes }) => bytes.toString())).toEqual(texts.map((json) => Buffer.from(json).toString()));
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it('takes nothing after it was closed', async () => {
@@ -250,6 +296,31 @@ describe('a slow disk', () => {
 });
 
 describe('sessions that hold little each', () => {
+  it('are written within the set time, and not all at once', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      let begun = 0;
+      const files: RecordingFiles = {
+        ...diskFiles,
+        mkdir: (path, options) => {
+          begun += 1;
+          return diskFiles.mkdir(path, options);
+        },
+      };
+      await using fixture = await Fixture.create({ files, sealAfterMs: 800 });
+      for (let i = 0; i < 40; i++) fixture.recorder.open(fixture.session()).reply(1, Buffer.from('shown'));
+      const written: number[] = [];
+      for (let ms = 100; ms <= 800; ms += 100) {
+        const before = begun;
+        await vi.advanceTimersByTimeAsync(100);
+        written.push(begun - before);
+      }
+      expect(written).toEqual([0, 0, 0, 0, 10, 10, 10, 10]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('make room for one that waits', async () => {
     await using fixture = await Fixture.create({ totalLimit: 1024 * 1024, sealAfterMs: 3_600_000 });
     const idle = Array.from({ length: 20 }, () => fixture.recorder.open(fixture.session()));
@@ -305,6 +376,21 @@ describe('a failing disk', () => {
     expect(await fixture.recorder.recover()).toBe(1);
     const { frames, error } = await collect(fixture.recorder.frames(session.id));
     expect([frames.map(({ bytes }) => bytes.toString()), error]).toEqual([['kept'], undefined]);
+  });
+
+  it('ends the session when its file is gone after a pause', async () => {
+    await using fixture = await Fixture.create();
+    const session = fixture.session();
+    const recording = fixture.recorder.open(session);
+    recording.reply(1, Buffer.from('shown'));
+    expect((await collect(fixture.recorder.frames(session.id))).frames).toHaveLength(1);
+    await rm(join(fixture.dir, 'open', `${session.id}.rec`));
+    recording.reply(2, Buffer.from('shown too'));
+    expect((await collect(fixture.recorder.frames(session.id))).error).toMatchObject({ kind: 'AUDIT_UNAVAILABLE' });
+    expect(fixture.failures).toEqual([expect.stringContaining('ENOENT')]);
+    await expect(recording.reply(3, Buffer.from('x'))).rejects.toMatchObject({ kind: 'AUDIT_UNAVAILABLE' });
+    await recording.close();
+    expect(fixture.events).toMatchObject([{ session: session.id, segments: 1, truncated: true }]);
   });
 
   it('does not keep the other sessions waiting', async () => {

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { AuditPort, RecordingPort } from '../gateway/ports.ts';
-import type { RecordedFrame } from '../gateway/protocol.ts';
+import type { RecordedFrame, RecordingEnd } from '../gateway/protocol.ts';
 import type { Session } from '../model/session.ts';
 import { Buffers } from './buffers.ts';
 import { Compressor } from './compress.ts';
 import { diskFiles, isSessionId, openPath, type RecordingFiles, sealedPath } from './files.ts';
+import type { RecordingHeader } from './format.ts';
 import { Pressure } from './pressure.ts';
 import { readFrames } from './reader.ts';
 import { recoverRecordings } from './recovery.ts';
@@ -28,16 +29,16 @@ export interface RecorderOptions {
 
 export interface RecordingReader {
   /**
-   * The frames of a recording, in order, with one segment in memory at a time; of a live session what it did up to now. Undefined when
-   * there is none. Iterating throws RecordingDamaged after the last intact frame of a damaged or cut one.
+   * The frames of a recording, in order, with one segment in memory at a time; of a live session what it did up to now. Returns how it
+   * ends. Undefined when there is none. Iterating throws RecordingDamaged after the last intact frame of a damaged or cut one.
    */
-  frames(sessionId: string): AsyncIterable<RecordedFrame> | undefined;
+  frames(sessionId: string): AsyncGenerator<RecordedFrame, RecordingEnd> | undefined;
 }
 
 export interface Recorder extends RecordingPort, RecordingReader {
   /** Closes what a crash left open; see `recoverRecordings`. Before the first session. */
-  recover(): Promise<number>;
-  /** Seals every recording that is still open. */
+  recover(sessions?: readonly RecordingHeader[]): Promise<number>;
+  /** Seals every recording that is still open. Rejects, when all are done, if the log did not take one of the seals. */
   close(): Promise<void>;
 }
 
@@ -79,11 +80,12 @@ export function openRecorder(options: RecorderOptions): Recorder {
       const paths = [sealedPath(dir, sessionId), openPath(dir, sessionId)];
       return paths.some((path) => existsSync(path)) ? readFrames(paths) : undefined;
     },
-    recover: () => recoverRecordings({ dir, audit, files }),
+    recover: (sessions = []) => recoverRecordings({ dir, audit, files, sessions }),
     async close() {
-      await Promise.all([...live.values()].map((writer) => writer.close()));
+      const closed = await Promise.allSettled([...live.values()].map((writer) => writer.close()));
       ticker.stop();
       compressor.close();
+      for (const result of closed) if (result.status === 'rejected') throw result.reason;
     },
   };
 }
@@ -100,13 +102,17 @@ function sealedEvent(session: Session, seal: Sealed) {
   };
 }
 
-async function* liveFrames(writer: RecordingWriter, dir: string, live: () => boolean): AsyncGenerator<RecordedFrame> {
+async function* liveFrames(
+  writer: RecordingWriter,
+  dir: string,
+  live: () => boolean,
+): AsyncGenerator<RecordedFrame, RecordingEnd> {
   await writer.flush();
   const until = writer.position;
-  if (until === 0) return;
+  if (until === 0) return 'live';
   const { id } = writer.session;
   // It may have been sealed meanwhile, and moved.
-  yield* readFrames([openPath(dir, id), sealedPath(dir, id)], live() ? { until } : {});
+  return yield* readFrames([openPath(dir, id), sealedPath(dir, id)], live() ? { until } : {});
 }
 
 /** Parts of the time that content may wait: at the end of each, segments whose time has come are sealed. */

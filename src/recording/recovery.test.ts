@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { sealedDirectory } from './files.ts';
 import { collect, Fixture, replyOf } from './fixture.ts';
 import { verifyRecording } from './reader.ts';
 
@@ -29,8 +30,8 @@ describe('after a crash', () => {
     await using fixture = await Fixture.create();
     const { id, confirmed } = await crash(fixture.dir, 60);
     expect(await fixture.recorder.recover()).toBe(1);
-    const { frames, error } = await collect(fixture.recorder.frames(id));
-    expect(error).toBeUndefined();
+    const { frames, error, end } = await collect(fixture.recorder.frames(id));
+    expect([error, end]).toEqual([undefined, 'truncated']);
     for (let exchange = 1; exchange <= confirmed; exchange++) {
       expect(replyOf(frames, exchange).equals(Buffer.alloc(20_000, `row ${exchange} `))).toBe(true);
     }
@@ -122,6 +123,51 @@ describe('recovery', () => {
     fixture.audit.record = record;
     expect(await fixture.recorder.recover()).toBe(1);
     expect(fixture.events).toMatchObject([{ session: id, truncated: true, segments: 2 }]);
+  });
+
+  it('records of a session that nothing was kept when nothing of it had reached the disk', async () => {
+    await using fixture = await Fixture.create();
+    const { id: session, principal, target, protocol, startedAt } = fixture.session();
+    const header = { session, principal: principal.id, target, protocol, startedAt };
+    const { record } = fixture.audit;
+    fixture.audit.record = async () => {
+      throw new Error('the log is gone');
+    };
+    await expect(fixture.recorder.recover([header])).rejects.toThrow('the log is gone');
+    fixture.audit.record = record;
+    expect(await fixture.recorder.recover([header])).toBe(1);
+    const none = { segments: 0, frames: 0, bytes: 0, truncated: true };
+    expect(fixture.events).toMatchObject([
+      { type: 'recording.sealed', session, principal: 'ci:agent', target: 'shop', ...none },
+    ]);
+    expect(await collect(fixture.recorder.frames(session))).toEqual({ frames: [], end: 'truncated' });
+    expect(await verifyRecording(join(sealedDirectory(fixture.dir, session), `${session}.rec`))).toMatchObject({
+      session,
+      digest: fixture.events[0]?.digest,
+      ...none,
+    });
+    expect(await fixture.recorder.recover([header])).toBe(0);
+    expect(fixture.events).toHaveLength(1);
+  });
+
+  it('keeps what an ended session has, sealed or not', async () => {
+    await using fixture = await Fixture.create();
+    const sealed = fixture.session();
+    const recording = fixture.recorder.open(sealed);
+    recording.reply(1, Buffer.from('shown'));
+    await recording.close();
+    const open = await left(fixture, (bytes) => bytes.subarray(0, bytes.length - 1));
+    const { principal, target, protocol, startedAt } = sealed;
+    const sessions = [sealed.id, open].map((session) => ({
+      session,
+      principal: principal.id,
+      target,
+      protocol,
+      startedAt,
+    }));
+    expect(await fixture.recorder.recover(sessions)).toBe(1);
+    expect(fixture.events).toMatchObject([{ session: open, segments: 2 }]);
+    expect((await collect(fixture.recorder.frames(sealed.id))).frames).toHaveLength(1);
   });
 
   it('leaves files alone that are none of its own', async () => {

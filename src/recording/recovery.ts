@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditPort } from '../gateway/ports.ts';
@@ -5,6 +6,7 @@ import { RecordingDamaged } from './damaged.ts';
 import {
   diskFiles,
   openDirectory,
+  openPath,
   type RecordingFiles,
   sealedDirectory,
   sealedPath,
@@ -20,6 +22,8 @@ export interface RecoveryOptions {
   readonly dir: string;
   readonly audit: Pick<AuditPort, 'record'>;
   readonly files?: RecordingFiles;
+  /** Sessions that the crash ended. One of which nothing had reached the disk gets an empty recording, so that no session lacks one. */
+  readonly sessions?: readonly RecordingHeader[];
 }
 
 /**
@@ -29,6 +33,7 @@ export interface RecoveryOptions {
  */
 export async function recoverRecordings(options: RecoveryOptions): Promise<number> {
   const files = options.files ?? diskFiles;
+  for (const session of options.sessions ?? []) await ensureRecording(session, options.dir, files);
   let recovered = 0;
   for (const name of await names(openDirectory(options.dir), files)) {
     const session = sessionOf(name);
@@ -37,6 +42,22 @@ export async function recoverRecordings(options: RecoveryOptions): Promise<numbe
     recovered += 1;
   }
   return recovered;
+}
+
+/** Makes the file that the session's recording would have had next, unless there is one. */
+async function ensureRecording(
+  { session, principal, target, protocol, startedAt }: RecordingHeader,
+  dir: string,
+  files: RecordingFiles,
+): Promise<void> {
+  if (existsSync(sealedPath(dir, session)) || existsSync(openPath(dir, session))) return;
+  await files.mkdir(openDirectory(dir), { recursive: true, mode: 0o700 });
+  const handle = await files.open(openPath(dir, session), 'wx', 0o600);
+  try {
+    await writeFully(handle, [encodeHeader({ session, principal, target, protocol, startedAt })], 0);
+  } finally {
+    await handle.close();
+  }
 }
 
 async function names(directory: string, files: RecordingFiles): Promise<readonly string[]> {

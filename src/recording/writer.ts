@@ -61,7 +61,8 @@ const unlinked = Buffer.alloc(digestSize);
 
 /**
  * Writes one session's file. Frames are copied into a buffer; a full one is compressed in the thread pool and appended, in order.
- * The file is open only while there is something to write: a session at rest holds neither memory for it nor a descriptor. After any failure everything rejects, so that the session ends: what cannot be recorded is not shown.
+ * The file is open only while there is something to write: a session at rest holds no buffer and no descriptor. After any failure
+ * everything rejects, so that the session ends: what cannot be recorded is not shown.
  */
 export class RecordingWriter implements SessionRecording {
   readonly session: Session;
@@ -298,7 +299,7 @@ export class RecordingWriter implements SessionRecording {
     const { segments, frames, bytes, position } = this.#totals;
     const seal = encodeSeal({ truncated: false, segments, frames, bytes, link: this.#link });
     await writeFully(this.#handle!, [seal.bytes], position);
-    await this.#handle!.sync();
+    await this.#handle!.sync(); // of the file: what earlier descriptors wrote is in it
     await this.#rest();
     return seal.digest;
   }

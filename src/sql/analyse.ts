@@ -6,7 +6,7 @@ import { type Exposure, type ExposureOptions, exposureOf } from './exposure.ts';
 import { Generations } from './generations.ts';
 import type { Hidden } from './hidden.ts';
 import type { Names } from './names.ts';
-import { parse, parseLimits } from './parse.ts';
+import { parse, parseLimits, type Statement } from './parse.ts';
 import { shapeOf } from './shape.ts';
 import { shapeSafe } from './shape-safe.ts';
 
@@ -42,6 +42,7 @@ export function createAnalyser(options: AnalyserOptions = {}): Analyser {
   const limits = { maxBytes: options.maxStatementBytes ?? parseLimits.maxBytes };
   const names = namesFrom(options.catalog ?? emptyCatalog);
   const cacheSize = options.cacheSize ?? 4 << 20;
+  const parseText = rememberingLast((text) => parse(text, limits));
   const texts = new Generations<Analysis | Refusal>(cacheSize);
   const shapes = new Generations<Analysis>(cacheSize);
 
@@ -52,7 +53,7 @@ export function createAnalyser(options: AnalyserOptions = {}): Analyser {
       const key = shapeOf(text)?.key;
       const similar = key === undefined ? undefined : shapes.get(key);
       if (similar !== undefined && text.length <= limits.maxBytes) return similar;
-      const made = outcome(text, limits.maxBytes, names);
+      const made = outcome(text, parseText, names);
       if (key !== undefined && made instanceof TextAnalysis && made.shapeSafe) shapes.set(key, made, key.length);
       else texts.set(text, made, text.length);
       return orThrow(made);
@@ -60,9 +61,20 @@ export function createAnalyser(options: AnalyserOptions = {}): Analyser {
   };
 }
 
-function outcome(text: string, maxBytes: number, names: Names): TextAnalysis | Refusal {
+/** The same text is parsed to be classified and, just after that, to be looked into. */
+function rememberingLast(parseText: ParseText): ParseText {
+  let last: { readonly text: string; readonly statements: readonly Statement[] } | undefined;
+  return (text) => {
+    if (last?.text !== text) last = { text, statements: parseText(text) };
+    return last.statements;
+  };
+}
+
+type ParseText = (text: string) => readonly Statement[];
+
+function outcome(text: string, parseText: ParseText, names: Names): TextAnalysis | Refusal {
   try {
-    return new TextAnalysis(text, maxBytes, names);
+    return new TextAnalysis(text, parseText, names);
   } catch (error) {
     if (error instanceof Refusal) return error;
     // The parser bounds the depth of what it returns, so this is a statement that is odd in a way nobody has thought of.
@@ -85,14 +97,14 @@ class TextAnalysis implements Analysis {
   readonly shapeSafe: boolean;
   /** Kept instead of the syntax tree, which is some twenty times as large; parsed again for each new catalog version. */
   readonly #text: string;
-  readonly #maxBytes: number;
+  readonly #parse: ParseText;
   readonly #exposures = new Map<string, Exposure>();
   #last:
     | { readonly catalog: Catalog; readonly hidden: Hidden; readonly prepared: boolean; readonly exposure: Exposure }
     | undefined;
 
-  constructor(text: string, maxBytes: number, names: Names) {
-    const parsed = parse(text, { maxBytes });
+  constructor(text: string, parseText: ParseText, names: Names) {
+    const parsed = parseText(text);
     this.statements = parsed.map((statement) => describeStatement(statement, names));
     const forbidden = this.statements.find((statement) => statement.forbidden !== undefined);
     if (forbidden?.forbidden !== undefined) {
@@ -102,7 +114,7 @@ class TextAnalysis implements Analysis {
     this.changesCatalog = this.statements.some((statement) => statement.changesCatalog);
     this.shapeSafe = shapeSafe(parsed);
     this.#text = text;
-    this.#maxBytes = maxBytes;
+    this.#parse = parseText;
   }
 
   exposure(catalog: Catalog, hidden: Hidden, options: ExposureOptions = {}): Exposure {
@@ -123,7 +135,7 @@ class TextAnalysis implements Analysis {
   }
 
   #inspect(catalog: Catalog, hidden: Hidden, options: ExposureOptions): Exposure {
-    return exposureOf(parse(this.#text, { maxBytes: this.#maxBytes }), catalog, hidden, options);
+    return exposureOf(this.#parse(this.#text), catalog, hidden, options);
   }
 }
 

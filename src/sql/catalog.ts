@@ -19,9 +19,23 @@ export interface CatalogRelation {
   readonly columns: readonly CatalogColumn[];
   /**
    * What comes from classified columns of other relations without a classification of its own, so that it cannot be masked: in views,
-   * materialized views, children, foreign tables. `classifications` are those it comes from.
+   * materialized views, children, foreign tables. `classifications` are those it comes from. `plain`: they do not decide which rows
+   * there are, so that the other columns, and their number, tell nothing.
    */
-  readonly derived?: { readonly columns: readonly string[] | 'all'; readonly classifications: readonly string[] };
+  readonly derived?: {
+    readonly columns: readonly string[] | 'all';
+    readonly classifications: readonly string[];
+    readonly plain?: boolean;
+  };
+  /** Code that writing to it runs and nobody reviewed: triggers, defaults, policies, checks. */
+  readonly code?: WrittenCode;
+}
+
+export interface WrittenCode {
+  /** `schema.name`, for messages. */
+  readonly functions: readonly string[];
+  /** It may read what is classified in other relations, and so tell or copy it whatever the statement is. */
+  readonly reads: boolean;
 }
 
 /** What a target's catalog looked like at one time. System schemas (pg_catalog, information_schema, pg_toast) are left out. */
@@ -77,6 +91,8 @@ export const emptyCatalog: Catalog = catalogOf({
 
 /** Names as this catalog has them: an unqualified relation may be any of that name, in whatever schema. */
 export function namesFrom(catalog: Catalog): Names {
+  // No more than the catalog has relations.
+  const columns = new Map<string, ReadonlySet<string>>();
   return {
     schemasOf: (relation) => [...new Set(catalog.named(relation).map(({ schema }) => schema))],
     opaqueFunctions: catalog.opaqueFunctions,
@@ -86,7 +102,14 @@ export function namesFrom(catalog: Catalog): Names {
     columnsOf(schema, relation) {
       const named = catalog.named(relation);
       const candidates = schema === undefined ? named : named.filter((one) => one.schema === schema);
-      return candidates.length === 0 ? undefined : commonColumns(candidates);
+      if (candidates.length === 0) return undefined;
+      const key = JSON.stringify([schema, relation]);
+      let common = columns.get(key);
+      if (common === undefined) {
+        common = commonColumns(candidates);
+        columns.set(key, common);
+      }
+      return common;
     },
   };
 }

@@ -1,3 +1,5 @@
+import { as, type Fields, listOf, namesIn } from './node.ts';
+
 /** Statements that read no rows: they concern the session, roles, locks, or whole objects. */
 export const readsNoRows: ReadonlySet<string> = new Set(
   `TransactionStmt VariableSetStmt VariableShowStmt DiscardStmt ConstraintsSetStmt DeallocateStmt ClosePortalStmt ListenStmt
@@ -37,3 +39,32 @@ export const reshapingChanges: ReadonlySet<string> = new Set([
   'AT_DropInherit',
   'AT_AddOf',
 ]);
+
+/** The select list of such a query has no effect on whether there is a row: it groups, leaves out and skips none by it. */
+export function isPlainSelect(select: Fields): boolean {
+  return (
+    select.op === 'SETOP_NONE' &&
+    select.distinctClause === undefined &&
+    select.groupClause === undefined &&
+    select.havingClause === undefined &&
+    select.limitOffset === undefined
+  );
+}
+
+export function isReshapingTable(kind: string, fields: Fields): boolean {
+  if (kind === 'CreateStmt') return listOf(fields.inhRelations).length > 0 || fields.partbound !== undefined;
+  if (kind !== 'AlterTableStmt') return false;
+  return listOf(fields.cmds).some((item) => reshapingChanges.has(String(as('AlterTableCmd', item)?.subtype)));
+}
+
+/** The names under which functions in FROM can be referred to when they have no alias. */
+export function functionNames(fields: Fields): readonly string[] {
+  const names: string[] = [];
+  for (const item of listOf(fields.functions)) {
+    for (const part of listOf(as('List', item)?.items)) {
+      const call = as('FuncCall', part);
+      if (call !== undefined) names.push(namesIn(call.funcname).at(-1) ?? '');
+    }
+  }
+  return names;
+}

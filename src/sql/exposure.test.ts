@@ -98,6 +98,16 @@ describe('exposure', () => {
     expect(exposureOf(parse('SELECT * FROM stale'), shop, shopHidden, { created }).safe).toBe(false);
   });
 
+  it('does not follow more names than it can look up in a moment', () => {
+    const relations = Array.from({ length: 400 }, (_, i) => `orders o${i}`).join(', ');
+    const columns = Array.from({ length: 400 }, () => 'status').join(', ');
+    expect(exposure(`SELECT ${columns} FROM ${relations}`)).toMatchObject({
+      safe: false,
+      reason: expect.stringContaining('too many columns and relations'),
+    });
+    expect(exposure(`SELECT ${columns} FROM orders`).safe).toBe(true);
+  });
+
   it('has at least 120 statements in its corpus', () => {
     const count = Object.values(leaks).flat().length + Object.values(honest).flatMap(({ cases }) => cases).length;
     expect(count).toBeGreaterThan(120);

@@ -1,15 +1,23 @@
-import { builtinOperators } from './builtins.ts';
 import type { Catalog } from './catalog.ts';
-import { changedNames, objectResources } from './ddl-objects.ts';
-import { readsNoRows, reshapes, reshapingChanges, transparentDefinitions } from './exposure-kinds.ts';
-import { effectOf } from './functions.ts';
-import { clean, type Hidden, type HiddenColumn, hidesAnything, type Table, tableNamed } from './hidden.ts';
+import { changedNames } from './ddl-objects.ts';
+import { CodeGuard } from './exposure-code.ts';
+import { ColumnGuard } from './exposure-columns.ts';
+import {
+  functionNames,
+  isPlainSelect,
+  isReshapingTable,
+  readsNoRows,
+  reshapes,
+  transparentDefinitions,
+} from './exposure-kinds.ts';
+import { Relations } from './exposure-relations.ts';
+import { clean, type Hidden, hidesAnything, type Table } from './hidden.ts';
+import { operatorsOf } from './implied-code.ts';
 import { as, constantText, eachChild, eachNode, type Fields, fieldsOf, listOf, namesIn, text, unwrap } from './node.ts';
 import { Outputs } from './outputs.ts';
 import type { Statement } from './parse.ts';
-import { meaningOf, type Scope, type Source, scopeIn, starSources } from './scope.ts';
-import { holdsValues, isSystemName, isSystemSchema } from './system-relations.ts';
-import { counted, nameColumns, noCode, plainly, shown, Unsafe, type Use, usedBy } from './unsafe.ts';
+import { meaningOf, type Scope, type Source, scopeIn } from './scope.ts';
+import { counted, misuse, nameColumns, noCode, shown, Unsafe, type Use, unless, unmaskable, usedBy } from './unsafe.ts';
 
 /**
  * Can this command be run for a caller who may not see certain classifications, given that the gateway masks columns of a reply
@@ -50,18 +58,21 @@ export function exposureOf(
 const noNames: ReadonlySet<string> = new Set();
 
 class Inspector {
-  touches = false;
-  readonly #catalog: Catalog;
-  readonly #hidden: Hidden;
-  readonly #options: ExposureOptions;
-  /** Relations that earlier statements of this command make. */
-  readonly #created = new Set<string>();
+  readonly #relations: Relations;
+  readonly #code: CodeGuard;
+  readonly #columns: ColumnGuard;
+  readonly #preparedChecked: boolean;
   #reshaped = false;
 
   constructor(catalog: Catalog, hidden: Hidden, options: ExposureOptions) {
-    this.#catalog = catalog;
-    this.#hidden = hidden;
-    this.#options = options;
+    this.#relations = new Relations(catalog, hidden, options.created ?? []);
+    this.#code = new CodeGuard(catalog);
+    this.#columns = new ColumnGuard(this.#code);
+    this.#preparedChecked = options.preparedChecked === true;
+  }
+
+  get touches(): boolean {
+    return this.#relations.touches;
   }
 
   command(kind: string, fields: Fields): undefined {
@@ -88,12 +99,12 @@ class Inspector {
         return this.#copy(fields, root);
       case 'FetchStmt':
         // The cursor was looked at when it was declared; its rows are masked by their origin as any others are.
-        this.touches = true;
+        this.#relations.touches = true;
         return undefined;
       case 'ExecuteStmt':
-        if (this.#options.preparedChecked !== true)
+        if (!this.#preparedChecked)
           throw new Unsafe('it runs a prepared statement that is not known here', 'run the statement itself');
-        this.touches = true;
+        this.#relations.touches = true;
         return this.#parts(kind, fields, root, 'an argument of EXECUTE');
       case 'DoStmt':
         throw new Unsafe(
@@ -132,14 +143,14 @@ class Inspector {
     for (const item of listOf(fields.groupClause)) this.#outputReference(item, scope, outputs, 'GROUP BY');
     for (const item of listOf(fields.sortClause)) {
       const sort = as('SortBy', item) ?? {};
-      this.#operator(namesIn(sort.useOp));
+      this.#code.operator(namesIn(sort.useOp));
       this.#outputReference(sort.node, scope, outputs, 'ORDER BY');
     }
     for (const item of listOf(fields.distinctClause)) {
       if (unwrap(item) !== undefined) this.#outputReference(item, scope, outputs, 'DISTINCT ON');
-      else if (outputs.masked.size > 0) throw this.#misuse([...outputs.masked.values()][0] ?? '', 'DISTINCT');
+      else if (outputs.masked.size > 0) throw misuse([...outputs.masked.values()][0] ?? '', 'DISTINCT');
     }
-    if (fields.intoClause !== undefined) this.#create(fieldsOf(fieldsOf(fields.intoClause)?.rel));
+    if (fields.intoClause !== undefined) this.#relations.create(fieldsOf(fieldsOf(fields.intoClause)?.rel));
   }
 
   /** Returns the names that are common table expressions in the statement that the WITH belongs to. */
@@ -149,7 +160,7 @@ class Inspector {
     const queries = listOf(fields?.ctes).map((cte) => as('CommonTableExpr', cte) ?? {});
     if (fields?.recursive === true) for (const query of queries) names.add(String(query.ctename));
     for (const query of queries) {
-      const scope: Scope = { sources: [], parent: outer, ctes: new Set(names) };
+      const scope: Scope = { sources: [], parent: outer, ctes: names };
       eachNode(query.ctequery, (kind, inner) =>
         this.#inner(kind, inner, scope, usedBy('a common table expression (WITH)')),
       );
@@ -174,7 +185,7 @@ class Inspector {
     const aliasName = text(alias?.aliasname);
     switch (kind) {
       case 'RangeVar': {
-        const table = this.#relation(fields, scope.ctes);
+        const table = this.#relations.used(fields, scope.ctes);
         if (table.sensitive && listOf(alias?.colnames).length > 0) {
           throw new Unsafe(
             `it renames the columns of ${table.name}, some of which are classified`,
@@ -219,8 +230,8 @@ class Inspector {
       );
     }
     const columns = namesIn(fields.usingClause);
-    for (const column of columns)
-      for (const { table } of joined) this.#unless(table.hidden.get(column), 'JOIN … USING');
+    for (const column of columns) for (const { table } of joined) unless(table.hidden.get(column), 'JOIN … USING');
+    for (const name of operatorsOf('JoinExpr', fields)) this.#code.operator(name);
     this.#expression(fields.quals, scope, 'a join condition');
     const usingAlias = text(fieldsOf(fields.join_using_alias)?.aliasname);
     if (usingAlias !== undefined) scope.sources.push({ alias: usingAlias, table: clean(usingAlias, new Set(columns)) });
@@ -240,23 +251,24 @@ class Inspector {
     const position = outputs.next(target);
     if (column === undefined) return this.#expression(target.val, scope, use.shown ? 'an expression' : use.as);
     const path = namesIn(column.fields);
+    this.#columns.spend(scope);
     if (!use.shown) {
-      if (!use.counted) this.#column(path, scope, use.as);
+      if (!use.counted) this.#columns.used(path, scope, use.as);
       return undefined;
     }
     if (path.at(-1) === '*') {
       outputs.stars = true;
-      for (const { table } of this.#starred(path, scope)) {
+      for (const { table } of this.#columns.starred(path, scope)) {
         for (const [name, hidden] of table.hidden) {
-          if (!hidden.maskable) throw this.#unmaskable(hidden, `* of ${table.name}`);
+          if (!hidden.maskable) throw unmaskable(hidden, `* of ${table.name}`);
           outputs.masked.set(name, hidden.label);
         }
       }
       return undefined;
     }
     const meaning = meaningOf(path, scope);
-    if (meaning.kind !== 'hidden') return this.#column(path, scope, 'the SELECT list');
-    if (!meaning.column.maskable) throw this.#unmaskable(meaning.column, 'the SELECT list');
+    if (meaning.kind !== 'hidden') return this.#columns.used(path, scope, 'the SELECT list');
+    if (!meaning.column.maskable) throw unmaskable(meaning.column, 'the SELECT list');
     outputs.masked.set(text(target.name) ?? path.at(-1) ?? '', meaning.column.label);
     outputs.positions.set(position, meaning.column.label);
   }
@@ -272,12 +284,12 @@ class Inspector {
     }
     if (kind === 'A_Const' && outputs.masked.size > 0) {
       const label = outputs.stars ? [...outputs.masked.values()][0] : outputs.positions.get(Number(constantText(item)));
-      if (label !== undefined) throw this.#misuse(label, `${where} position ${constantText(item)}`);
+      if (label !== undefined) throw misuse(label, `${where} position ${constantText(item)}`);
     }
     if (kind === 'ColumnRef') {
       const path = namesIn(fields.fields);
       const label = path.length === 1 ? outputs.masked.get(path[0] ?? '') : undefined;
-      if (label !== undefined) throw this.#misuse(label, where);
+      if (label !== undefined) throw misuse(label, where);
       if (path.length === 1 && outputs.names.has(path[0] ?? '') && meaningOf(path, scope).kind === 'unknown')
         return undefined;
     }
@@ -290,9 +302,10 @@ class Inspector {
     const ctes = this.#with(fields.withClause, outer);
     const scope = scopeIn(outer, ctes);
     const relation = fieldsOf(fields.relation) ?? {};
-    const table = this.#relation(relation, noNames);
+    const table = this.#relations.used(relation, noNames);
     const alias = text(fieldsOf(relation.alias)?.aliasname) ?? text(relation.relname) ?? '';
     scope.sources.push({ alias, table });
+    this.#relations.written(table, fields.returningClause !== undefined);
     if (kind === 'InsertStmt') {
       const rows = { sources: [], parent: outer, ctes };
       eachNode(fields.selectStmt, (inner, innerFields) =>
@@ -319,7 +332,7 @@ class Inspector {
     const infer = fieldsOf(clause.infer);
     for (const item of listOf(infer?.indexElems)) {
       const element = as('IndexElem', item) ?? {};
-      this.#unless(table.hidden.get(text(element.name) ?? ''), 'ON CONFLICT');
+      unless(table.hidden.get(text(element.name) ?? ''), 'ON CONFLICT');
       this.#expression(element.expr, scope, 'ON CONFLICT');
     }
     this.#expression(infer?.whereClause, scope, 'ON CONFLICT');
@@ -347,10 +360,17 @@ class Inspector {
   }
 
   #copy(fields: Fields, root: Scope): undefined {
+    if (fields.filename !== undefined || fields.is_program === true) {
+      throw new Unsafe(
+        'COPY with a file or a program of the server gets at data past the gateway',
+        'use COPY … FROM STDIN or TO STDOUT',
+      );
+    }
     eachNode(fields.query, (kind, inner) => this.#inner(kind, inner, root, usedBy('COPY (…) TO')));
     const relation = fieldsOf(fields.relation);
     if (relation === undefined) return undefined;
-    const table = this.#relation(relation, noNames);
+    const table = this.#relations.used(relation, noNames);
+    if (fields.is_from === true) this.#relations.written(table, false);
     if (fields.is_from === true)
       return this.#expression(fields.whereClause, { ...root, sources: [{ alias: table.name, table }] }, 'COPY … WHERE');
     const columns = listOf(fields.attlist).map((name) => text(as('String', name)?.sval) ?? '');
@@ -367,15 +387,25 @@ class Inspector {
 
   /** Touches the relations that it names, and reads none of their rows. */
   #mention(kind: string, fields: Fields): undefined {
-    for (const table of this.#mentioned(kind, fields)) if (table.sensitive) this.touches = true;
+    for (const table of this.#relations.mentioned(kind, fields)) if (kind === 'ClusterStmt') throw this.#orders(table);
+  }
+
+  #orders({ name }: Table): Unsafe {
+    return new Unsafe(
+      `it would put the rows of ${name} into the order of an index, perhaps of classified columns`,
+      'ask somebody who may see them to do it',
+    );
   }
 
   #definition(kind: string, fields: Fields, root: Scope): undefined {
-    const tables = this.#mentioned(kind, fields).filter(({ sensitive }) => sensitive);
-    if (tables.length > 0) this.touches = true;
+    const tables = this.#relations.mentioned(kind, fields);
+    for (const item of kind === 'AlterTableStmt' ? listOf(fields.cmds) : [])
+      if (as('AlterTableCmd', item)?.subtype === 'AT_ClusterOn' && tables[0] !== undefined)
+        throw this.#orders(tables[0]);
     if (reshapes.has(kind) || isReshapingTable(kind, fields)) {
       this.#reshaped = true;
-      const moved = tables[0];
+      const schema = kind === 'RenameStmt' && fields.renameType === 'OBJECT_SCHEMA' ? text(fields.subname) : undefined;
+      const moved = tables[0] ?? this.#relations.heldBy(schema);
       if (moved !== undefined)
         throw new Unsafe(
           `it renames or moves ${moved.name}, which holds classified columns, or parts of it`,
@@ -385,7 +415,7 @@ class Inspector {
     const scope: Scope = { ...root, sources: tables.map((table) => ({ alias: table.name, table })) };
     this.#strings(kind, fields, tables);
     eachChild(kind, fields, (child, inner) => this.#defined(child, inner, scope));
-    for (const relation of changedNames(kind, fields).created) this.#create(relation);
+    for (const relation of changedNames(kind, fields).created) this.#relations.create(relation);
   }
 
   #defined(kind: string, fields: Fields, scope: Scope): undefined {
@@ -404,29 +434,9 @@ class Inspector {
     if (tables.length === 0 || kind === 'SelectStmt') return undefined;
     for (const via of ['name', 'sval', 'colname', 'subname']) {
       const name = text(fields[via]);
-      if (name !== undefined) for (const table of tables) this.#unless(table.hidden.get(name), 'a definition');
+      if (name !== undefined) for (const table of tables) unless(table.hidden.get(name), 'a definition');
     }
     eachChild(kind, fields, (child, inner) => this.#strings(child, inner, tables));
-  }
-
-  #mentioned(kind: string, fields: Fields): readonly Table[] {
-    const tables: Table[] = [];
-    const add = (schema: string | undefined, name: string | undefined): void => {
-      const table = name === undefined ? undefined : tableNamed(this.#catalog, this.#hidden, schema, name);
-      if (table !== undefined) tables.push(table);
-    };
-    const visit = (child: string, inner: Fields): void => {
-      if (child === 'RangeVar') add(text(inner.schemaname), text(inner.relname));
-      else if (child !== 'SelectStmt') eachChild(child, inner, visit);
-    };
-    eachChild(kind, fields, visit);
-    for (const { type, names } of objectResources(kind, fields)) if (type === 'Table') add(names.at(-2), names.at(-1));
-    return tables;
-  }
-
-  #create(relation: Fields | undefined): undefined {
-    const name = text(relation?.relname);
-    if (name !== undefined) this.#created.add(name);
   }
 
   // ── expressions ──
@@ -443,7 +453,7 @@ class Inspector {
   #node(kind: string, fields: Fields, scope: Scope, where: string): undefined {
     switch (kind) {
       case 'ColumnRef':
-        return this.#column(namesIn(fields.fields), scope, where);
+        return this.#columns.used(namesIn(fields.fields), scope, where);
       case 'SelectStmt':
       case 'InsertStmt':
       case 'UpdateStmt':
@@ -451,7 +461,7 @@ class Inspector {
       case 'MergeStmt':
         return this.#inner(kind, fields, scope, usedBy('a sub-query'));
       case 'SubLink':
-        this.#operator(fields.operName === undefined ? ['='] : namesIn(fields.operName));
+        for (const name of operatorsOf(kind, fields)) this.#code.operator(name);
         this.#expression(fields.testexpr, scope, where);
         return eachNode(fields.subselect, (inner, innerFields) =>
           this.#inner(
@@ -462,7 +472,7 @@ class Inspector {
           ),
         );
       case 'FuncCall':
-        this.#function(namesIn(fields.funcname));
+        this.#code.function(namesIn(fields.funcname));
         return this.#parts(
           kind,
           fields,
@@ -470,164 +480,19 @@ class Inspector {
           where === 'an expression' ? `an argument of ${namesIn(fields.funcname).at(-1)}()` : where,
         );
       case 'A_Expr':
-        this.#operator(
-          fields.kind === 'AEXPR_OP' || !namesIn(fields.name).at(-1)?.includes('BETWEEN')
-            ? namesIn(fields.name)
-            : ['<='],
-        );
+      case 'SortBy':
+      case 'CaseExpr':
+        for (const name of operatorsOf(kind, fields)) this.#code.operator(name);
         return this.#parts(kind, fields, scope, where);
       case 'A_Indirection':
         for (const name of namesIn(fields.indirection))
-          if (name !== '*' && this.#catalog.opaqueFunctions.has(name)) this.#function([name]);
-        return this.#parts(kind, fields, scope, where);
-      case 'SortBy':
-        this.#operator(namesIn(fields.useOp));
-        return this.#parts(kind, fields, scope, where);
-      case 'CaseExpr':
-        if (fields.arg !== undefined) this.#operator(['=']);
+          if (name !== '*' && this.#code.isOpaque(name)) this.#code.function([name]);
         return this.#parts(kind, fields, scope, where);
       case 'TypeName':
-        this.#type(namesIn(fields.names));
+        this.#code.type(namesIn(fields.names));
         return this.#parts(kind, fields, scope, where);
       default:
         return this.#parts(kind, fields, scope, where);
     }
   }
-
-  #column(path: readonly string[], scope: Scope, where: string): undefined {
-    if (path.at(-1) === '*') {
-      for (const { table } of this.#starred(path, scope)) {
-        const [hidden] = table.hidden.values();
-        if (hidden !== undefined) throw new Unsafe(`${path.join('.')} in ${where} reads ${hidden.label}`, nameColumns);
-      }
-      return undefined;
-    }
-    const meaning = meaningOf(path, scope);
-    const name = path.join('.');
-    if (meaning.kind === 'hidden') throw this.#misuse(meaning.column.label, where);
-    if (meaning.kind === 'row')
-      throw new Unsafe(
-        `${name} in ${where} reads whole rows of ${meaning.source.table.name}, with its classified columns`,
-        nameColumns,
-      );
-    if (meaning.kind === 'unknown') {
-      const of = meaning.source === undefined ? '' : ` of ${meaning.source.table.name}`;
-      throw new Unsafe(
-        `${name} in ${where} is not a column${of} that the gateway knows`,
-        'check its name; if it is new, try again in a moment',
-      );
-    }
-    // `row.name` calls the function `name` where there is no such column.
-    const last = path.at(-1) ?? '';
-    if (path.length > 1 && this.#catalog.opaqueFunctions.has(last) && !isKnown(path, scope)) this.#function([last]);
-  }
-
-  #starred(path: readonly string[], scope: Scope): readonly Source[] {
-    const sources = starSources(path, scope);
-    if (sources.length > 0 || path.length === 1) return sources;
-    if (meaningOf(path, scope).kind === 'unknown')
-      throw new Unsafe(`nobody knows what ${path.join('.')} stands for`, nameColumns);
-    return sources;
-  }
-
-  #relation(fields: Fields, ctes: ReadonlySet<string>): Table {
-    const schema = text(fields.schemaname);
-    const name = text(fields.relname) ?? '';
-    if (schema === undefined && ctes.has(name)) return clean(name);
-    const system = schema === undefined ? isSystemName(name) : isSystemSchema(schema);
-    if (holdsValues(name))
-      throw new Unsafe(
-        `${name} holds copies of values from classified columns or of other people's statements`,
-        'ask somebody who may see them',
-      );
-    const table = tableNamed(this.#catalog, this.#hidden, schema, name);
-    if (table !== undefined) {
-      if (table.sensitive) this.touches = true;
-      return table;
-    }
-    if (system || this.#created.has(name) || this.#options.created?.has(name) === true) return clean(name);
-    throw new Unsafe(
-      `${schema === undefined ? '' : `${schema}.`}${name} is not a relation that the gateway knows`,
-      'check its name; if it is new, try again in a moment',
-    );
-  }
-
-  #function(name: readonly string[]): undefined {
-    const last = name.at(-1) ?? '';
-    const opaque =
-      (name.at(-2) !== 'pg_catalog' && this.#catalog.opaqueFunctions.has(last)) ||
-      effectOf(name, this.#catalog.trustedFunctions)?.opaque === true;
-    if (opaque)
-      throw new Unsafe(`${name.join('.')}() may read classified data, and the gateway cannot see through it`, noCode);
-  }
-
-  #operator(name: readonly string[]): undefined {
-    const last = name.at(-1);
-    if (last === undefined) return undefined;
-    const schema = name.length > 1 ? name.at(-2) : undefined;
-    const { trustedOperators, opaqueOperators } = this.#catalog;
-    if (schema === 'pg_catalog' && builtinOperators.has(last)) return undefined;
-    const known = builtinOperators.has(last) && schema === undefined;
-    if (opaqueOperators.has(last) || !(known || trustedOperators.has(last))) {
-      throw new Unsafe(
-        `the operator ${name.join('.')} may run code that the gateway cannot see through`,
-        'use an operator of PostgreSQL itself',
-      );
-    }
-  }
-
-  #type(name: readonly string[]): undefined {
-    const last = name.at(-1) ?? '';
-    if (name.at(-2) === 'pg_catalog') return undefined;
-    const { opaqueTypes } = this.#catalog;
-    if (opaqueTypes.has(last) || (last.startsWith('_') && opaqueTypes.has(last.slice(1)))) {
-      throw new Unsafe(
-        `the type ${name.join('.')} may run code that the gateway cannot see through`,
-        'use a type of PostgreSQL itself',
-      );
-    }
-  }
-
-  #unless(column: HiddenColumn | undefined, where: string): undefined {
-    if (column !== undefined) throw this.#misuse(column.label, where);
-  }
-
-  #misuse(label: string, where: string): Unsafe {
-    return new Unsafe(`${label} is hidden from you and must not be used in ${where}`, plainly);
-  }
-
-  #unmaskable(column: HiddenColumn, where: string): Unsafe {
-    return new Unsafe(
-      `${column.label} cannot be masked in ${where}`,
-      'leave the column out, or ask for it to be classified itself',
-    );
-  }
-}
-
-/** The select list of such a query has no effect on whether there is a row. */
-function isPlainSelect(select: Fields): boolean {
-  return select.op === 'SETOP_NONE' && select.distinctClause === undefined;
-}
-
-function isReshapingTable(kind: string, fields: Fields): boolean {
-  if (kind === 'CreateStmt') return listOf(fields.inhRelations).length > 0 || fields.partbound !== undefined;
-  if (kind !== 'AlterTableStmt') return false;
-  return listOf(fields.cmds).some((item) => reshapingChanges.has(String(as('AlterTableCmd', item)?.subtype)));
-}
-
-function isKnown(path: readonly string[], scope: Scope): boolean {
-  const sources = starSources([path.at(-2) ?? '', '*'], scope);
-  return sources.length > 0 && sources.every(({ table }) => table.columns?.has(path.at(-1) ?? '') === true);
-}
-
-/** The names under which functions in FROM can be referred to when they have no alias. */
-function functionNames(fields: Fields): readonly string[] {
-  const names: string[] = [];
-  for (const item of listOf(fields.functions)) {
-    for (const part of listOf(as('List', item)?.items)) {
-      const call = as('FuncCall', part);
-      if (call !== undefined) names.push(namesIn(call.funcname).at(-1) ?? '');
-    }
-  }
-  return names;
 }

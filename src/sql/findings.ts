@@ -166,7 +166,7 @@ export class Findings {
     const scope = new Set(outer);
     if (fields.recursive === true) for (const query of queries) scope.add(String(query.ctename));
     for (const query of queries) {
-      this.#inside('CommonTableExpr', query, new Set(scope), 'read');
+      this.#inside('CommonTableExpr', query, scope, 'read');
       scope.add(String(query.ctename));
     }
     return scope;
@@ -377,11 +377,15 @@ export class Findings {
     const tables = new Map<string, readonly string[]>();
     for (const item of listOf(from)) this.#aliases(item, scope, tables);
     const only = tables.size === 1 ? [...tables.values()][0] : undefined;
+    const seen = new Set<string>();
     for (const target of listOf(targets)) {
       const column = as('ColumnRef', as('ResTarget', target)?.val);
       if (column === undefined) continue;
       const path = namesIn(column.fields);
       const last = path.at(-1) ?? '';
+      const written = path.join('.');
+      if (seen.has(written)) continue;
+      seen.add(written);
       const owners = path.length > 1 ? [tables.get(path.at(-2) ?? '')] : last === '*' ? [...tables.values()] : [only];
       for (const ids of owners) for (const id of ids ?? []) this.#column(id, last, 'read');
     }

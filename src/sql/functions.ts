@@ -58,6 +58,11 @@ export function effectOf(name: readonly string[], trusted?: ReadonlySet<string>)
   return administrative.test(last) ? administers : unknown;
 }
 
+/** Is it, or may it be, the name of a function of pg_catalog? */
+export function isBuiltin(name: string): boolean {
+  return effects.has(name) || harmlessFunctions.has(name) || administrative.test(name);
+}
+
 /** Functions whose arguments name things: a literal decides what they touch. */
 export function takesNames(name: string): boolean {
   return namesTaken.test(name);

@@ -1,4 +1,5 @@
-import type { Catalog, CatalogRelation } from './catalog.ts';
+import { type Catalog, type CatalogRelation, commonColumns, type WrittenCode } from './catalog.ts';
+import { isBuiltin } from './functions.ts';
 
 /** The classifications that one caller may not see. Make it once and keep it: results are cached by it. */
 export interface Hidden {
@@ -29,11 +30,17 @@ export interface HiddenColumn {
 export interface Table {
   /** For messages. */
   readonly name: string;
-  /** Columns that it certainly has: those of every relation that it may stand for. Undefined: nobody knows, and none is hidden. */
+  /** Columns of any relation that it may stand for. Undefined: nobody knows, and none is hidden. */
   readonly columns: ReadonlySet<string> | undefined;
+  /** Those of them for which `alias.name` is the column whichever relation it stands for, and not a function called with the row. */
+  readonly certain: ReadonlySet<string> | undefined;
   readonly hidden: ReadonlyMap<string, HiddenColumn>;
   /** Reading all of it at once, as a row, reads something hidden. */
   readonly sensitive: boolean;
+  /** Hidden values decide which rows it has, or writing to it reads them: why, for a message. */
+  readonly shaped?: string;
+  /** Code that nobody reviewed runs when it is written. */
+  readonly runs?: WrittenCode;
 }
 
 const noColumns: ReadonlyMap<string, HiddenColumn> = new Map();
@@ -41,7 +48,7 @@ const systemColumns = ['ctid', 'tableoid', 'xmin', 'xmax', 'cmin', 'cmax'];
 
 /** Something in a FROM list that holds nothing hidden: a sub-query, a function's result. */
 export function clean(name: string, columns?: ReadonlySet<string>): Table {
-  return { name, columns, hidden: noColumns, sensitive: false };
+  return { name, columns, certain: columns, hidden: noColumns, sensitive: false };
 }
 
 /** Does the catalog hold anything that this caller may not see? */
@@ -63,12 +70,42 @@ export function tableNamed(
   if (candidates.length === 0) return undefined;
   const hiddenColumns = new Map<string, HiddenColumn>();
   for (const relation of candidates) addHidden(relation, hidden, hiddenColumns);
+  const columns = new Set(systemColumns);
+  for (const relation of candidates) for (const column of relation.columns) columns.add(column.name);
+  const shaped = candidates.map((relation) => shapedBy(relation, hidden)).find((why) => why !== undefined);
+  const runs = candidates.map(({ code }) => code).filter((code) => code !== undefined);
   return {
     name,
-    columns: commonColumns(candidates),
+    columns,
+    certain: certainColumns(catalog, columns, candidates),
     hidden: hiddenColumns,
-    sensitive: hiddenColumns.size > 0,
+    sensitive: hiddenColumns.size > 0 || shaped !== undefined,
+    ...(shaped === undefined ? {} : { shaped }),
+    ...(runs.length === 0
+      ? {}
+      : { runs: { functions: runs.flatMap((code) => code.functions), reads: runs.some((code) => code.reads) } }),
   };
+}
+
+function shapedBy({ name, derived }: CatalogRelation, hidden: Hidden): string | undefined {
+  if (derived === undefined || derived.plain === true) return undefined;
+  const from = derived.classifications.filter((one) => hidden.classifications.has(one));
+  return from.length === 0 ? undefined : `${name} (comes from ${from.join(', ')})`;
+}
+
+function certainColumns(
+  catalog: Catalog,
+  columns: ReadonlySet<string>,
+  candidates: readonly CatalogRelation[],
+): ReadonlySet<string> {
+  const certain = commonColumns(candidates);
+  for (const name of systemColumns) certain.add(name);
+  for (const name of columns) if (!isBuiltin(name) && !isFunctionOf(catalog, name)) certain.add(name);
+  return certain;
+}
+
+function isFunctionOf({ opaqueFunctions, trustedFunctions, opaqueTypes }: Catalog, name: string): boolean {
+  return opaqueFunctions.has(name) || trustedFunctions.has(name) || opaqueTypes.has(name);
 }
 
 function addHidden(relation: CatalogRelation, hidden: Hidden, into: Map<string, HiddenColumn>): void {
@@ -86,11 +123,4 @@ function addHidden(relation: CatalogRelation, hidden: Hidden, into: Map<string, 
     if (own !== undefined) continue;
     into.set(name, { label: `${relation.name}.${name} (comes from ${from.join(', ')})`, maskable: false });
   }
-}
-
-function commonColumns(relations: readonly CatalogRelation[]): ReadonlySet<string> {
-  const [first, ...others] = relations.map(({ columns }) => new Set(columns.map(({ name }) => name)));
-  const common = new Set(systemColumns);
-  for (const name of first ?? []) if (others.every((columns) => columns.has(name))) common.add(name);
-  return common;
 }

@@ -57,14 +57,44 @@ describe('parse', () => {
   });
 
   it.each([
-    ['parentheses', `SELECT ${'('.repeat(50_000)}1${')'.repeat(50_000)}`],
+    ['parentheses', `SELECT ${'('.repeat(14_000)}1${')'.repeat(14_000)}`],
     ['sub-queries', `SELECT ${'(SELECT '.repeat(5000)}1${')'.repeat(5000)}`],
-    ['a long chain of operators', `SELECT 1${' + 1'.repeat(20_000)}`],
+    ['a long chain of operators', `SELECT 1${' + 1'.repeat(14_000)}`],
     ['a long chain of set operations', `SELECT 1${' UNION SELECT 1'.repeat(5000)}`],
     ['arrays in arrays', `SELECT ${'ARRAY['.repeat(5000)}1${']'.repeat(5000)}`],
   ])('refuses %s without harm to the next statement', (_, sql) => {
     expect(['UNPARSABLE', 'LIMIT_EXCEEDED']).toContain(refusal(sql).kind);
     expect(parse('SELECT 1')).toHaveLength(1);
+  });
+
+  it.each([
+    ['values', `SELECT ${'1,'.repeat(20_000)}1`],
+    ['rows', `INSERT INTO t VALUES ${'(1),'.repeat(15_000)}(1)`],
+    ['parameters', `SELECT 1 WHERE 1 IN ($1${',$1'.repeat(20_000)})`],
+    ['statements', 'SELECT 1;'.repeat(12_000)],
+    ['WITH queries', `WITH ${Array.from({ length: 501 }, (_, i) => `a${i} AS (SELECT 1)`).join(', ')} SELECT 1`],
+    ['signs', '+'.repeat(900_000)],
+    ['quoted names', `SELECT ${'"a",'.repeat(20_000)}1`],
+  ])('refuses too many %s, with advice', (_, sql) => {
+    const { kind, details } = refusal(sql);
+    expect(kind).toBe('LIMIT_EXCEEDED');
+    expect(details?.advice).toContain('smaller parts');
+  });
+
+  it.each([
+    [
+      'a thousand rows of ten values',
+      `INSERT INTO t VALUES ${Array.from({ length: 1000 }, () => `(${"1, 'x', ".repeat(5).slice(0, -2)})`).join(', ')}`,
+    ],
+    [
+      'ten thousand parameters',
+      `SELECT 1 WHERE 1 IN (${Array.from({ length: 10_000 }, (_, i) => `$${i + 1}`).join(', ')})`,
+    ],
+    ['a long text', `SELECT '${'it, is; (long) '.repeat(60_000)}'`],
+    ['a long comment', `/* ${'it, is; (long) '.repeat(60_000)} */ SELECT 1`],
+    ['a long line of comment', `SELECT 1 -- ${'it, is; (long) '.repeat(60_000)}`],
+  ])('takes %s', (_, sql) => {
+    expect(parse(sql)).toHaveLength(1);
   });
 
   it('never throws anything but a Refusal', () => {

@@ -1,5 +1,6 @@
 import { loadModule, parseSync, SqlError } from 'libpg-query';
 import { Refusal } from '../model/errors.ts';
+import { countTokens } from './count-tokens.ts';
 import { type Fields, unwrap } from './node.ts';
 import { nodeKinds, structFields } from './node-kinds.ts';
 
@@ -24,6 +25,10 @@ export const parseLimits: ParseLimits = { maxBytes: 1 << 20 };
 
 /** Deeper trees are refused, so that nothing that walks a tree can run out of stack. */
 const maxDepth = 1000;
+/** Everybody waits while a statement is parsed and walked: these keep that to some tens of milliseconds. */
+const maxTokens = 30_000;
+const maxNodes = 20_000;
+const maxWithQueries = 500;
 
 /** Loads PostgreSQL's grammar (WASM, about 60 ms). Once per process, before anything is parsed. */
 export async function loadParser(): Promise<void> {
@@ -39,11 +44,13 @@ export async function loadParser(): Promise<void> {
 export function parse(source: string, limits: ParseLimits = parseLimits): readonly Statement[] {
   const bytes = checkText(source, limits);
   if (source.length === 0) return [];
+  checkTokens(source);
   const statements = rawStatements(source);
+  const size: Size = { nodes: 0, withQueries: 0 };
   return statements.map((raw) => {
     const node = unwrap(raw.stmt);
     if (node === undefined) throw unsupported('nothing');
-    checkNode(node[0], node[1], 0);
+    checkNode(node[0], node[1], 0, size);
     const start = raw.stmt_location ?? 0;
     const end = raw.stmt_len === undefined ? bytes : start + raw.stmt_len;
     return { kind: node[0], fields: node[1], start, end, text: slice(source, bytes, start, end).trim() };
@@ -97,8 +104,24 @@ function firstLine(message: string): string {
   return line.length > 200 ? `${line.slice(0, 200)}…` : line;
 }
 
+function checkTokens(source: string): void {
+  if (source.length > maxTokens && countTokens(source, maxTokens) > maxTokens) throw tooLarge();
+}
+
+function tooLarge(): Refusal {
+  return new Refusal('LIMIT_EXCEEDED', 'the statement has more parts than the gateway looks at in one', {
+    advice: 'send it in smaller parts: fewer rows or values at a time, an array as one parameter, or COPY … FROM STDIN',
+  });
+}
+
+/** Of all statements of a text together. */
+interface Size {
+  nodes: number;
+  withQueries: number;
+}
+
 /** Every node must be of a kind that is on the list, so that what walks the tree later knows each one. */
-function checkNode(kind: string, fields: Fields, depth: number): void {
+function checkNode(kind: string, fields: Fields, depth: number, size: Size): void {
   if (!nodeKinds.has(kind)) throw unsupported(kind);
   if (depth > maxDepth) {
     throw new Refusal('LIMIT_EXCEEDED', `the statement is nested more than ${maxDepth} levels deep`, {
@@ -110,14 +133,14 @@ function checkNode(kind: string, fields: Fields, depth: number): void {
     const value = fields[name];
     if (typeof value !== 'object' || value === null) continue;
     const struct = structs?.[name];
-    if (struct !== undefined) checkNode(struct, value as Fields, depth + 1);
-    else checkValue(value, depth);
+    if (struct !== undefined) checkNode(struct, value as Fields, depth + 1, size);
+    else checkValue(value, depth, size);
   }
 }
 
-function checkValue(value: object, depth: number): void {
+function checkValue(value: object, depth: number, size: Size): void {
   if (Array.isArray(value)) {
-    for (const item of value) if (typeof item === 'object' && item !== null) checkValue(item, depth);
+    for (const item of value) if (typeof item === 'object' && item !== null) checkValue(item, depth, size);
     return;
   }
   let kinds = 0;
@@ -125,7 +148,10 @@ function checkValue(value: object, depth: number): void {
     kinds += 1;
     const fields = (value as Record<string, unknown>)[kind];
     if (kinds > 1 || typeof fields !== 'object' || fields === null) throw unsupported(kind);
-    checkNode(kind, fields as Fields, depth + 1);
+    size.nodes += 1;
+    if (kind === 'CommonTableExpr') size.withQueries += 1;
+    if (size.nodes > maxNodes || size.withQueries > maxWithQueries) throw tooLarge();
+    checkNode(kind, fields as Fields, depth + 1, size);
   }
 }
 

@@ -10,7 +10,8 @@ export class RowCalls {
   readonly #names: Names;
   /** Alias → the columns it certainly has, of each thing that is called so; undefined: nobody knows. */
   readonly #aliases = new Map<string, (ReadonlySet<string> | undefined)[]>();
-  readonly #suspects: (readonly [qualifier: string | undefined, name: string])[] = [];
+  /** Of each pair once: there may be many of the same. */
+  readonly #suspects = new Map<string, readonly [qualifier: string | undefined, name: string]>();
 
   constructor(names: Names) {
     this.#names = names;
@@ -44,7 +45,7 @@ export class RowCalls {
 
   /** Functions that may have been called, once the whole statement was visited. */
   *found(): Iterable<string> {
-    for (const [qualifier, name] of this.#suspects) {
+    for (const [qualifier, name] of this.#suspects.values()) {
       const owners = qualifier === undefined ? undefined : this.#aliases.get(qualifier);
       if (owners?.every((columns) => columns?.has(name) === true) !== true) yield name;
     }
@@ -57,6 +58,7 @@ export class RowCalls {
   }
 
   #suspect(qualifier: string | undefined, name: string): void {
-    if (this.#names.opaqueFunctions?.has(name) === true) this.#suspects.push([qualifier, name]);
+    if (this.#names.opaqueFunctions?.has(name) === true)
+      this.#suspects.set(JSON.stringify([qualifier, name]), [qualifier, name]);
   }
 }

@@ -63,7 +63,7 @@ function qualified(qualifier: string, name: string, scope: Scope): Meaning {
     if (source.alias !== qualifier) continue;
     found = true;
     best = worse(best, source.table.hidden.get(name));
-    if (source.table.sensitive && source.table.columns?.has(name) !== true) unknown = source;
+    if (source.table.sensitive && source.table.certain?.has(name) !== true) unknown = source;
   }
   if (best !== undefined) return { kind: 'hidden', column: best };
   if (unknown !== undefined) return { kind: 'unknown', source: unknown };

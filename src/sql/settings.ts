@@ -67,4 +67,4 @@ export function settingEffect(name: string | undefined, value: string | undefine
 export function holdsSecrets(name: string): boolean {
   return secret.test(name);
 }
-const secret = /conninfo|passphrase|password|secret|token|api_?key|_command$|^ldap|^krb_/i;
+const secret = /conninfo|passphrase|password(?!_encryption)|secret|token|api_?key|_command$|^ldap|^krb_/i;

@@ -1,3 +1,5 @@
+import type { HiddenColumn } from './hidden.ts';
+
 /** Ends the walk: why a statement must not run, and what to write instead. */
 export class Unsafe extends Error {
   readonly advice: string;
@@ -7,7 +9,7 @@ export class Unsafe extends Error {
   }
 }
 
-export const plainly =
+const plainly =
   'select it as a plain column of the outermost SELECT list (it comes back masked), and filter, join or sort on other columns';
 export const nameColumns = 'name the columns that you need instead';
 export const noCode = 'ask for the function to be reviewed, or do without it';
@@ -17,3 +19,19 @@ export type Use = { readonly shown: true } | { readonly shown: false; readonly c
 export const shown: Use = { shown: true };
 export const counted: Use = { shown: false, counted: true, as: 'EXISTS' };
 export const usedBy = (what: string): Use => ({ shown: false, counted: false, as: what });
+
+export function misuse(label: string, where: string): Unsafe {
+  return new Unsafe(`${label} is hidden from you and must not be used in ${where}`, plainly);
+}
+
+/** Throws where there is such a column. */
+export function unless(column: HiddenColumn | undefined, where: string): undefined {
+  if (column !== undefined) throw misuse(column.label, where);
+}
+
+export function unmaskable(column: HiddenColumn, where: string): Unsafe {
+  return new Unsafe(
+    `${column.label} cannot be masked in ${where}`,
+    'leave the column out, or ask for it to be classified itself',
+  );
+}

@@ -102,7 +102,9 @@ export class CatalogCache {
     try {
       const { timeoutMs, target } = this.#deps;
       const version = await readVersion(connection, timeoutMs);
-      return this.#catalog?.version === version ? this.#catalog : await loadCatalog(connection, target, timeoutMs);
+      return this.#catalog?.version === version
+        ? this.#catalog
+        : await loadCatalog(connection, target, timeoutMs, this.#catalog);
     } catch (error) {
       this.#drop('the server did not answer as it should');
       throw error;

@@ -26,6 +26,22 @@ const schema = `
   create view whole_row_among_columns as select c.id, to_json(c) from customers c;
   create view over_view as select number from plain;
   create view over_view_counting as select count(*) from plain;
+  create view joined as select c.id, c.ssn, d.ssn as other from customers c left join customers d on c.id = d.id where c.name <> '';
+  create view odd_names as select ssn as "{VAR} ""x""", email as "a b(c)\\\\", id as "1" from customers;
+  create view misleading_names as select ssn as ":expr", email, id as ":resno" from customers;
+  create view computed as select id, upper(email), ssn || email as mixed from customers;
+  create view over_computed as select id, upper as loud from computed where id > 0;
+  create view chosen_by_computed as select id from computed where upper = 'X';
+  create view over_hidden_in_where as select id from hidden_in_where;
+  create view in_a_subquery as select id from (select id, ssn from customers) x;
+  create view grouped as select ssn, count(*) from customers group by ssn;
+  create view sorted as select id from customers order by ssn;
+  create view united as select ssn from customers union all select 'x';
+  create view full_joined as select ssn from customers full join (select '1' as ssn) x using (ssn);
+  create view statistics as select attname, most_common_vals::text from pg_stats;
+  create view raw_statistics as select stavalues1::text from pg_statistic;
+  create view running_text as select query_to_xml('select ssn from customers', true, true, '');
+  create view recent as select id, name, now() - interval '1 day' as since from customers where id > 1 and name like 'a%' and lower(name) = 'a';
   create view cleared as select id, email as address from customers;
   create materialized view copy as select ssn from customers;
   create view over_copy as select * from copy;
@@ -52,6 +68,15 @@ const schema = `
 
   create schema "Odd.Schema";
   create table "Odd.Schema"."Weird ""Table"""("a.b" text, "C" text);
+  create function checks(text) returns boolean language sql as 'select true';
+  create domain nosy as text check (checks(value));
+  create domain nosy_too as nosy;
+  create type nosy_row as (a int, b nosy_too);
+  create type boxed as (value text);
+  create function box(int) returns boxed language sql as 'select null::boxed';
+  create cast (int as boxed) with function box(int);
+  create function unbox(boxed) returns text language sql as 'select null::text';
+  create cast (boxed as text) with function unbox(boxed);
   create domain zip as text check (value ~ '^[0-9]{5}$');
   create domain label as text;
   create type mood as enum ('good', 'bad');
@@ -177,24 +202,55 @@ describe('a catalog', () => {
   });
 
   it.each([
-    ['plain', ['pii.ssn']],
+    ['plain', { number: 'pii.ssn' }],
+    ['over_view', { number: 'pii.ssn' }],
+    ['cleared', { address: 'pii.email' }],
+    ['copy', { ssn: 'pii.ssn' }],
+    ['over_copy', { ssn: 'pii.ssn' }],
+    ['joined', { ssn: 'pii.ssn', other: 'pii.ssn' }],
+    ['odd_names', { '{VAR} "x"': 'pii.ssn', 'a b(c)\\\\': 'pii.email' }],
+  ])('labels the columns that the view %s shows as they are', async (name, expected) => {
+    const catalog = await load();
+    expect(labels(catalog, name)).toEqual(expected);
+    expect(relation(catalog, name).derived).toBeUndefined();
+  });
+
+  it.each([
+    ['whole_row', ['c'], ['pii.email', 'pii.ssn']],
+    ['whole_row_among_columns', ['to_json'], ['pii.email', 'pii.ssn']],
+    ['computed', ['upper', 'mixed'], ['pii.email', 'pii.ssn']],
+    ['over_computed', ['loud'], ['pii.email', 'pii.ssn']],
+  ])(
+    'counts only those columns of %s as derived that are computed from something classified',
+    async (name, columns, from) => {
+      const { derived } = relation(await load(), name);
+      expect(derived).toEqual({ columns: expect.arrayContaining(columns), classifications: from, plain: true });
+      expect(derived?.columns).toHaveLength(columns.length);
+    },
+  );
+
+  it.each([
     ['hidden_in_where', ['pii.ssn']],
     ['hidden_in_join', ['pii.ssn']],
-    ['whole_row', ['pii.email', 'pii.ssn']],
-    ['whole_row_among_columns', ['pii.email', 'pii.ssn']],
-    ['over_view', ['pii.ssn']],
-    ['over_view_counting', ['pii.ssn']],
-    ['cleared', ['pii.email']],
-    ['copy', ['pii.ssn']],
-    ['over_copy', ['pii.ssn']],
+    ['misleading_names', ['pii.email', 'pii.ssn']],
+    ['chosen_by_computed', ['pii.email', 'pii.ssn']],
+    ['over_hidden_in_where', ['pii.ssn']],
+    ['in_a_subquery', ['pii.ssn']],
+    ['grouped', ['pii.ssn']],
+    ['sorted', ['pii.ssn']],
+    ['united', ['pii.ssn']],
+    ['full_joined', ['pii.ssn']],
     ['notes', ['pii.ssn']],
+    ['statistics', ['hr.bonus', 'hr.salary', 'odd', 'pci.pan', 'pii.email', 'pii.ssn']],
+    ['raw_statistics', ['hr.bonus', 'hr.salary', 'odd', 'pci.pan', 'pii.email', 'pii.ssn']],
+    ['running_text', ['hr.bonus', 'hr.salary', 'odd', 'pci.pan', 'pii.email', 'pii.ssn']],
     ['calling', ['hr.bonus', 'hr.salary', 'odd', 'pci.pan', 'pii.email', 'pii.ssn']],
     ['operating', ['hr.bonus', 'hr.salary', 'odd', 'pci.pan', 'pii.email', 'pii.ssn']],
   ])('counts %s as derived', async (name, classifications) => {
     expect(relation(await load(), name).derived).toEqual({ columns: 'all', classifications });
   });
 
-  it.each(['harmless', 'counting', 'measuring', 'plain_table', 'customers', 'looks'])(
+  it.each(['harmless', 'counting', 'over_view_counting', 'measuring', 'recent', 'plain_table', 'customers', 'looks'])(
     'does not count %s as derived',
     async (name) => {
       expect(relation(await load(), name).derived).toBeUndefined();
@@ -213,7 +269,20 @@ describe('a catalog', () => {
     expect(catalog.opaqueOperators.has('#?')).toBe(true);
     expect(catalog.trustedFunctions.has('similarity')).toBe(true);
     expect(catalog.trustedOperators.has('<->')).toBe(true);
-    expect([...catalog.opaqueTypes]).toEqual(['zip']);
+    expect([...catalog.opaqueTypes].sort()).toEqual(
+      [
+        '_boxed',
+        '_nosy',
+        '_nosy_row',
+        '_nosy_too',
+        'boxed',
+        'nosy',
+        'nosy_row',
+        'nosy_too',
+        'pg_catalog.text',
+        'text',
+      ].sort(),
+    );
   });
 
   it('believes an operator who reviewed a function, but not for a namesake', async () => {
@@ -242,14 +311,131 @@ describe('a catalog', () => {
   });
 });
 
+describe('what was classified once', () => {
+  const listed = { classify: { 'later.patients.diagnosis': 'health', 'later.patients.note': 'health' } };
+  const connection = () => open(superuser);
+
+  async function reloaded(...texts: readonly string[]): Promise<TargetCatalog> {
+    const asking = await connection();
+    try {
+      await admin.run('create schema later; create table later.patients (id int, diagnosis text, note text)', 5000);
+      let catalog = await loadCatalog(asking, target(listed), 5000);
+      for (const text of texts) {
+        await admin.run(text, 5000);
+        catalog = await loadCatalog(asking, target(listed), 5000, catalog);
+      }
+      return catalog;
+    } finally {
+      asking.close();
+      await admin.run('drop schema if exists later cascade; drop schema if exists elsewhere cascade', 5000);
+    }
+  }
+
+  it.each([
+    ['a renamed schema', 'alter schema later rename to elsewhere'],
+    ['a renamed table', 'alter table later.patients rename to visitors'],
+    ['a renamed column', 'alter table later.patients rename diagnosis to harmless'],
+  ])('stays so under another name, and the operator is told: %s', async (_, text) => {
+    const catalog = await reloaded(text, 'create table later_marker()', 'drop table later_marker');
+    expect(catalog.classifications).toEqual(new Set(['health']));
+    expect(catalog.relations.flatMap(({ columns }) => columns.filter((column) => column.classification))).toHaveLength(
+      2,
+    );
+    expect(catalog.warnings.join('\n')).toContain('classified before the schema changed, and still masked');
+  });
+
+  it('stays so beside a new table of its name', async () => {
+    const catalog = await reloaded(
+      'create table later.next (like later.patients); alter table later.patients rename to previous; alter table later.next rename to patients',
+    );
+    expect(labels(catalog, 'previous')).toEqual({ diagnosis: 'health', note: 'health' });
+    expect(labels(catalog, 'patients')).toEqual({ diagnosis: 'health', note: 'health' });
+  });
+
+  it('stays so in a partition that left its table', async () => {
+    const catalog = await reloaded(
+      'create table later.kid () inherits (later.patients)',
+      'alter table later.kid no inherit later.patients',
+    );
+    expect(labels(catalog, 'kid')).toEqual({ diagnosis: 'health', note: 'health' });
+  });
+
+  it('is forgotten with its column', async () => {
+    const catalog = await reloaded('alter table later.patients drop diagnosis');
+    expect(labels(catalog, 'patients')).toEqual({ note: 'health' });
+  });
+});
+
+describe('code that runs when a relation is written', () => {
+  const writing = `
+    create schema w;
+    create table w.secrets (id int, secret text);
+    create table w.plain (id int, body text, changed timestamptz default now());
+    create function w.touch() returns trigger language plpgsql as 'begin new.changed := now(); return new; end';
+    create trigger t before update on w.plain for each row execute function w.touch();
+    create table w.filled (id int, body text);
+    create function w.fill() returns trigger language plpgsql as 'begin new.body := (select secret from w."secrets" limit 1); return new; end';
+    create trigger t before insert on w.filled for each row execute function w.fill();
+    create table w.dynamic (id int, body text);
+    create function w.run() returns trigger language plpgsql as $$ begin execute 'select 1' into new.body; return new; end $$;
+    create trigger t before insert on w.dynamic for each row execute function w.run();
+    create table w.part (id int) partition by range (id);
+    create table w.part_1 partition of w.part for values from (1) to (9);
+    create trigger t before insert on w.part_1 for each row execute function w.run();
+    create view w.shown as select id, body from w.filled;
+    create function w.get() returns text language sql as 'select secret from w.secrets limit 1';
+    create table w.defaulted (id int, body text default w.get());
+    create table w.policed (id int);
+    create policy p on w.policed using (w.get() is null);
+    create function w.same(text) returns text language sql immutable as 'select $1';
+    create table w.indexed (id int, body text);
+    create index on w.indexed (w.same(body));
+    create function w.own() returns trigger language plpgsql as 'begin new.id := length(new.secret); return new; end';
+    create trigger t before insert on w.secrets for each row execute function w.own();
+    create domain w.seeing as text check (w.get() = value);
+    create table w.typed (id int, body w.seeing);
+    create table w.standard (id int, body text);
+    create function w.atomic() returns text begin atomic; select secret from w.secrets limit 1; end;
+    alter table w.standard alter body set default w.atomic()`;
+
+  it('is found, and told apart by what its text can reach', async () => {
+    await admin.run(writing, 5000);
+    const catalog = await load({ classify: { 'w.secrets.secret': 'x' } });
+    const code = Object.fromEntries(
+      catalog.relations
+        .filter(({ schema: name }) => name === 'w')
+        .flatMap((one) => (one.code === undefined ? [] : [[one.name, one.code]])),
+    );
+    const anything = (name: string) => ({ functions: [name], reads: true });
+    expect(code).toEqual({
+      filled: anything('w.fill'),
+      dynamic: anything('w.run'),
+      part: anything('w.run'),
+      part_1: anything('w.run'),
+      shown: anything('w.fill'),
+      defaulted: anything('w.get'),
+      policed: anything('w.get'),
+      standard: anything('w.atomic'),
+      secrets: { functions: ['w.own'], reads: false },
+      typed: { functions: ['the type w.seeing'], reads: false },
+    });
+    const reviewed = await load({
+      classify: { 'w.secrets.secret': 'x' },
+      allowFunctions: ['w.fill', 'w.get', 'w.run', 'w.own', 'w.atomic'],
+    });
+    expect(reviewed.relations.filter((one) => one.code !== undefined)).toEqual([]);
+    await admin.run('drop schema w cascade', 5000);
+  });
+});
+
 describe('warnings', () => {
   it('name entries without a column, derived relations, suspicious names and a role that nothing binds', async () => {
     const { warnings, role } = await load();
     const text = warnings.join('\n');
     for (const entry of ['public.customers.SSN', 'public.customers.dropped', 'public.nowhere.x'])
       expect(text).toContain(`there is no column ${entry};`);
-    expect(text).toContain('view public.plain counts as classified: it reads public.customers.ssn');
-    expect(text).toContain('materialized view public.copy counts as classified');
+    expect(text).toContain('view public.hidden_in_where counts as classified: it chooses rows by public.customers.ssn');
+    expect(text).toContain('view public.computed counts as classified: it reads public.customers.email');
     expect(text).toContain('view public.calling counts as classified: it calls public.peek');
     expect(text).toMatch(/the name suggests it: .*public.looks.passport_no, public.looks.phoneNumber/);
     expect(text).not.toMatch(/company|spanner/);

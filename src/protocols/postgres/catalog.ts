@@ -1,11 +1,12 @@
 import type { Target } from '../../model/target.ts';
-import { type Catalog, type CatalogRelation, catalogOf } from '../../sql/catalog.ts';
+import { type Catalog, type CatalogRelation, catalogOf, type WrittenCode } from '../../sql/catalog.ts';
 import { type Classification, classify } from './classification.ts';
 import type { QueryConnection } from './query-connection.ts';
 import { qualified, readable, readSchema, type Schema, type SchemaRelation } from './schema.ts';
 import type { PostgresSettings } from './settings.ts';
 import { type RoleFindings, roleFindings, targetWarnings } from './target-warnings.ts';
 import { codeNames } from './trusted-code.ts';
+import { writtenCode } from './written-code.ts';
 
 /** What is known of a target's schema, at one moment. Never changes; `version` does whenever the schema does (see catalog-queries.ts). */
 export interface TargetCatalog extends Catalog {
@@ -16,23 +17,35 @@ export interface TargetCatalog extends Catalog {
   readonly warnings: readonly string[];
 }
 
-/** Reads a target's schema and works out what in it is classified. Rejects as QueryConnection.run does. */
+/**
+ * Reads a target's schema and works out what in it is classified; what was so in `before` stays classified. Rejects as
+ * QueryConnection.run does.
+ */
 export async function loadCatalog(
   connection: QueryConnection,
   target: Target<PostgresSettings>,
   timeoutMs: number,
+  before?: TargetCatalog,
 ): Promise<TargetCatalog> {
   const { settings } = target;
-  const schema = await readSchema(connection, timeoutMs);
   const allowed = new Set(settings.allowFunctions);
-  const classification = classify(schema, settings.classify, allowed);
+  const classified = (of: Schema) =>
+    classify(
+      of,
+      settings.classify,
+      allowed,
+      before?.schema.database === of.database ? before.classification : undefined,
+    );
+  const schema = await readSchema(connection, timeoutMs, (known) => classified(known).derived.keys());
+  const classification = classified(schema);
+  const code = writtenCode(schema, classification, allowed);
   const columns = [...classification.columns].flatMap(([oid, held]) =>
     [...held.keys()].map((attnum) => ({ oid, attnum })),
   );
   const role = roleFindings(schema, classification, await readable(connection, columns, timeoutMs));
   const catalog = catalogOf({
     version: schema.version,
-    relations: schema.relations.map((relation) => catalogRelation(relation, classification)),
+    relations: schema.relations.map((relation) => catalogRelation(relation, classification, code)),
     ...codeNames(schema, allowed),
   });
   return { ...catalog, schema, classification, role, warnings: targetWarnings(schema, classification, role) };
@@ -41,9 +54,11 @@ export async function loadCatalog(
 function catalogRelation(
   { oid, schema, name, kind, columns }: SchemaRelation,
   classification: Classification,
+  code: ReadonlyMap<number, WrittenCode>,
 ): CatalogRelation {
   const held = classification.columns.get(oid);
   const derived = classification.derived.get(oid);
+  const runs = code.get(oid);
   return {
     oid,
     schema,
@@ -53,7 +68,16 @@ function catalogRelation(
       const own = held?.get(column.attnum);
       return own === undefined ? column : { ...column, classification: own };
     }),
-    ...(derived === undefined ? {} : { derived: { columns: 'all', classifications: derived.classifications } }),
+    ...(derived === undefined
+      ? {}
+      : {
+          derived: {
+            columns: derived.columns,
+            classifications: derived.classifications,
+            ...(derived.plain ? { plain: true } : {}),
+          },
+        }),
+    ...(runs === undefined ? {} : { code: runs }),
   };
 }
 

@@ -1,40 +1,70 @@
+import { follow } from './derived.ts';
 import { qualified, type Schema, type SchemaRelation } from './schema.ts';
 import { parseColumnName } from './settings.ts';
-import { trusts } from './trusted-code.ts';
 
 /** What a schema holds that is classified, by the configuration and by what follows from it. */
 export interface Classification {
-  /** relation → column → classification: listed columns, and columns that hold the same data (children, parents, generated). */
+  /**
+   * relation → column → classification: listed columns, and columns that hold the same data (children, parents, generated ones,
+   * columns of views that do no more than pick them).
+   */
   readonly columns: ReadonlyMap<number, ReadonlyMap<number, string>>;
-  /** relation → why: views, materialized views and rules that read classified data. Any of their columns may carry it. */
+  /** relation → why: views, materialized views and rules that do something else with classified data. */
   readonly derived: ReadonlyMap<number, Derived>;
   /** Entries of `classify` for which there is no column. */
   readonly missing: readonly string[];
+  /** Columns that were classified before and would not be any more, of relations that are still there. They stay so. */
+  readonly kept: readonly string[];
 }
 
 export interface Derived {
   /** Which classifications its data may have, sorted; all of them when it calls a function that nobody vouched for. */
   readonly classifications: readonly string[];
+  /** Columns that may carry it. */
+  readonly columns: readonly string[] | 'all';
+  /** Classified data does not decide which rows there are. */
+  readonly plain: boolean;
   /** For the operator: `reads public.customers.ssn`, `calls public.f`. */
   readonly reasons: readonly string[];
 }
 
-type Columns = Map<number, Map<number, string>>;
+export type Columns = Map<number, Map<number, string>>;
 
-/** Follows classified data through inheritance, generated columns, views and rules. What cannot be followed counts as classified. */
+/**
+ * Follows classified data through inheritance, generated columns, views and rules. What cannot be followed counts as classified.
+ * `before`: the last classification of the same database. What was classified in it stays so under whatever name it goes now:
+ * otherwise whoever may rename a table could show it to everybody.
+ */
 export function classify(
   schema: Schema,
   listed: Readonly<Record<string, string>>,
   allowFunctions: ReadonlySet<string>,
+  before?: Classification,
 ): Classification {
   const byOid = new Map(schema.relations.map((relation) => [relation.oid, relation]));
   const { columns, missing } = resolve(schema, listed);
   while (spread(schema, byOid, columns));
+  const kept = before === undefined ? [] : keep(schema, columns, before);
+  if (kept.length > 0) while (spread(schema, byOid, columns));
   return {
     columns,
-    derived: columns.size === 0 ? new Map() : follow(schema, byOid, columns, allowFunctions),
+    derived: columns.size === 0 ? new Map() : follow(schema, columns, allowFunctions),
     missing,
+    kept,
   };
+}
+
+function keep(schema: Schema, columns: Columns, before: Classification): readonly string[] {
+  const kept: string[] = [];
+  for (const relation of schema.relations) {
+    // A view shows what its definition says now.
+    if (relation.kind === 'v') continue;
+    for (const { attnum, name } of relation.columns) {
+      const was = before.columns.get(relation.oid)?.get(attnum);
+      if (was !== undefined && set(columns, relation.oid, attnum, was)) kept.push(`${qualified(relation)}.${name}`);
+    }
+  }
+  return kept;
 }
 
 function resolve(schema: Schema, listed: Readonly<Record<string, string>>): { columns: Columns; missing: string[] } {
@@ -64,7 +94,7 @@ function set(columns: Columns, relation: number, attnum: number, classification:
 
 /**
  * One round of spreading; true while something new came up. Down to children, which hold rows of the parent, and up to
- * parents, which show the rows of the children; along to generated columns.
+ * parents, which show the rows of the children; along to generated columns, and to views that show a column as it is.
  */
 function spread(schema: Schema, byOid: ReadonlyMap<number, SchemaRelation>, columns: Columns): boolean {
   let grew = false;
@@ -84,52 +114,12 @@ function spread(schema: Schema, byOid: ReadonlyMap<number, SchemaRelation>, colu
     const classification = columns.get(relation)?.get(from);
     if (classification !== undefined) grew = set(columns, relation, column, classification) || grew;
   }
-  return grew;
-}
-
-function follow(
-  schema: Schema,
-  byOid: ReadonlyMap<number, SchemaRelation>,
-  columns: Columns,
-  allowFunctions: ReadonlySet<string>,
-): ReadonlyMap<number, Derived> {
-  const found = new Map<number, { classifications: Set<string>; reasons: Set<string> }>();
-  const note = (relation: number, reason: string, classifications: Iterable<string>): boolean => {
-    const entry = found.get(relation) ?? { classifications: new Set<string>(), reasons: new Set<string>() };
-    found.set(relation, entry);
-    const before = entry.classifications.size + entry.reasons.size;
-    entry.reasons.add(reason);
-    for (const one of classifications) entry.classifications.add(one);
-    return entry.classifications.size + entry.reasons.size > before;
-  };
-  const nameOf = (oid: number) => qualified(byOid.get(oid) ?? { schema: 'oid', name: String(oid) });
-
-  const code = new Map(schema.functions.map((one) => [one.oid, one]));
-  const everything = new Set([...columns.values()].flatMap((held) => [...held.values()]));
-  for (const { relation, function: oid } of schema.ruleCalls) {
-    const called = code.get(oid);
-    // What a function reads is not in the catalog: what calls one may read anything.
-    if (called === undefined || !trusts(called, allowFunctions))
-      note(relation, `calls ${called ? qualified(called) : oid}`, everything);
-  }
-  for (let grew = true; grew; ) {
-    grew = false;
-    for (const { relation, reads, column, wholeRow } of schema.ruleReads) {
-      if (relation === reads) continue;
-      const classified = columns.get(reads);
-      const one = classified?.get(column);
-      const name = byOid.get(reads)?.columns.find((candidate) => candidate.attnum === column)?.name;
-      if (one !== undefined) grew = note(relation, `reads ${nameOf(reads)}.${name ?? column}`, [one]) || grew;
-      else if (wholeRow && classified !== undefined)
-        grew = note(relation, `reads rows of ${nameOf(reads)}`, classified.values()) || grew;
-      const through = found.get(reads);
-      if (through !== undefined) grew = note(relation, `reads ${nameOf(reads)}`, through.classifications) || grew;
+  for (const { view, outputs } of schema.definitions.values()) {
+    for (const { attnum, reads, plain } of outputs) {
+      const [read] = plain ? reads : [];
+      const classification = read && columns.get(read.relation)?.get(read.column);
+      if (classification !== undefined) grew = set(columns, view, attnum, classification) || grew;
     }
   }
-  return new Map(
-    [...found].map(([oid, { classifications, reasons }]) => [
-      oid,
-      { classifications: [...classifications].sort(), reasons: [...reasons].sort() },
-    ]),
-  );
+  return grew;
 }

@@ -1,27 +1,61 @@
+import { setImmediate } from 'node:timers/promises';
 import { PeerError } from '../../model/errors.ts';
 import * as queries from './catalog-queries.ts';
 import type { QueryConnection, Row } from './query-connection.ts';
+import { type ViewDefinition, viewDefinition } from './view-definition.ts';
 
 /** What the server's catalogs say, as far as it matters here; nothing is concluded yet. Without the server's own schemas. */
 export interface Schema {
   readonly version: string;
+  /** OID of the database: another one has other relations under the same OIDs. */
+  readonly database: number;
   readonly relations: readonly SchemaRelation[];
   /** Inheritance and partitions. */
   readonly parents: readonly { readonly child: number; readonly parent: number }[];
   readonly ruleReads: readonly RuleRead[];
   /** Rules (views too) that call functions which did not come with the server. */
   readonly ruleCalls: readonly { readonly relation: number; readonly function: number }[];
+  /** The same of functions and relations that came with the server, by name. */
+  readonly ruleBuiltins: readonly { readonly relation: number; readonly name: string }[];
+  readonly ruleSystemReads: readonly { readonly relation: number; readonly name: string }[];
+  /** Views that were asked for, as far as they are simple. */
+  readonly definitions: ReadonlyMap<number, ViewDefinition>;
+  /** What runs when a relation is written. */
+  readonly writtenCode: readonly RelationCode[];
+  /** Functions in `writtenCode`; without a text where there is none, or too long a one. */
+  readonly sources: ReadonlyMap<number, { readonly language: string; readonly text: string | undefined }>;
   readonly generated: readonly { readonly relation: number; readonly column: number; readonly from: number }[];
   /** What did not come with the server and runs code. */
   readonly functions: readonly CodeObject[];
   readonly operators: readonly CodeObject[];
   readonly codedTypes: readonly CodeObject[];
+  /** Checks of domains, by the functions they call. */
+  readonly domainCalls: readonly { readonly type: TypeName; readonly function: number; readonly name: string }[];
+  /** Casts with functions, by what they make. */
+  readonly casts: readonly { readonly function: number; readonly makes: TypeName }[];
+  /** Types that hold values of other types that did not come with the server. */
+  readonly typeParts: readonly { readonly type: TypeName; readonly part: number }[];
   readonly role: {
     readonly name: string;
     readonly superuser: boolean;
     readonly bypassesRowSecurity: boolean;
     readonly readsAll: boolean;
   };
+}
+
+export interface TypeName {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+}
+
+export interface RelationCode {
+  readonly relation: number;
+  readonly function: number;
+  readonly name: string;
+  readonly by: string;
+  /** Of a default or generated column; 0 otherwise. */
+  readonly attnum: number;
 }
 
 export interface CodeObject {
@@ -70,12 +104,30 @@ export function qualified({ schema, name }: { readonly schema: string; readonly 
   return `${schema}.${name}`;
 }
 
-/** Reads everything in one snapshot. Rejects as QueryConnection.run does, or with PeerError when an answer has the wrong form. */
-export async function readSchema(connection: QueryConnection, timeoutMs: number): Promise<Schema> {
+/** Views whose definitions are looked at, at most. */
+const maxDefinitions = 1000;
+
+/**
+ * Reads everything in one snapshot; the definitions of those views that `wanted` names, when it has seen the rest. Rejects as
+ * QueryConnection.run does, or with PeerError when an answer has the wrong form.
+ */
+export async function readSchema(
+  connection: QueryConnection,
+  timeoutMs: number,
+  wanted: (schema: Schema) => Iterable<number> = () => [],
+): Promise<Schema> {
   const ask = (sql: string) => connection.run(sql, timeoutMs);
   await ask('begin isolation level repeatable read read only');
   const version = await readVersion(connection, timeoutMs);
   const relations = await ask(queries.relations);
+  const writtenCode = (await ask(queries.writtenCode)).map(([relation, called, name, by, attnum]) => ({
+    relation: number(relation),
+    function: number(called),
+    name: text(name),
+    by: text(by),
+    attnum: number(attnum),
+  }));
+  const [role] = await ask(queries.role);
   const columns = Map.groupBy((await ask(queries.columns)).map(readColumn), ({ relation }) => relation);
   const schema: Schema = {
     version,
@@ -109,6 +161,11 @@ export async function readSchema(connection: QueryConnection, timeoutMs: number)
       relation: number(relation),
       function: number(called),
     })),
+    ruleBuiltins: (await ask(queries.ruleBuiltins)).map(readNamed),
+    ruleSystemReads: (await ask(queries.ruleSystemReads)).map(readNamed),
+    definitions: new Map(),
+    writtenCode,
+    sources: await readSources([...new Set(writtenCode.map((code) => code.function))], ask),
     generated: (await ask(queries.generated)).map(([relation, column, from]) => ({
       relation: number(relation),
       column: number(column),
@@ -117,10 +174,55 @@ export async function readSchema(connection: QueryConnection, timeoutMs: number)
     functions: (await ask(queries.functions)).map(readCode),
     operators: (await ask(queries.operators)).map(readCode),
     codedTypes: (await ask(queries.codedTypes)).map(readCode),
-    role: readRole((await ask(queries.role))[0]),
+    domainCalls: (await ask(queries.domainCalls)).map(([oid, inSchema, name, called, calledName]) => ({
+      type: readType(oid, inSchema, name),
+      function: number(called),
+      name: text(calledName),
+    })),
+    casts: (await ask(queries.casts)).map(([called, oid, inSchema, name]) => ({
+      function: number(called),
+      makes: readType(oid, inSchema, name),
+    })),
+    typeParts: (await ask(queries.typeParts)).map(([oid, inSchema, name, part]) => ({
+      type: readType(oid, inSchema, name),
+      part: number(part),
+    })),
+    database: number(role?.at(-1)),
+    role: readRole(role),
   };
+  const views = [...wanted(schema)].slice(0, maxDefinitions);
+  const rules = views.length === 0 ? [] : await ask(queries.definitions(views));
   await ask('commit');
-  return schema;
+  const definitions = new Map<number, ViewDefinition>();
+  for (const [index, [view, action]] of rules.entries()) {
+    // Reading one takes a fraction of a millisecond; nobody has to wait for all of them.
+    if (index % 20 === 19) await setImmediate();
+    const definition = viewDefinition(number(view), text(action));
+    if (definition !== undefined) definitions.set(definition.view, definition);
+  }
+  return { ...schema, definitions };
+}
+
+async function readSources(
+  functions: readonly number[],
+  ask: (sql: string) => Promise<readonly Row[]>,
+): Promise<Schema['sources']> {
+  const own = functions.filter((oid) => oid >= firstOwnOid);
+  const rows = own.length === 0 ? [] : await ask(queries.sources(own));
+  return new Map(
+    rows.map(([oid, language, source]) => [number(oid), { language: text(language), text: source ?? undefined }]),
+  );
+}
+
+/** FirstNormalObjectId: what has a smaller OID came with the server. */
+export const firstOwnOid = 16_384;
+
+function readNamed([relation, name]: Row): { readonly relation: number; readonly name: string } {
+  return { relation: number(relation), name: text(name) };
+}
+
+function readType(oid: string | null | undefined, schema: string | null | undefined, name: string | null | undefined) {
+  return { oid: number(oid), schema: text(schema), name: text(name) };
 }
 
 /** Changes whenever readSchema would answer differently; see the query. */

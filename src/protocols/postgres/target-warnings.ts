@@ -42,6 +42,10 @@ export function targetWarnings(schema: Schema, classification: Classification, r
   const { name } = schema.role;
   for (const entry of classification.missing)
     warnings.push(`classify: there is no column ${entry}; nothing is masked by this entry`);
+  if (classification.kept.length > 0)
+    warnings.push(
+      `${listed(classification.kept)}: classified before the schema changed, and still masked; add to classify what is to stay so`,
+    );
   if (role.mode === 'superuser')
     warnings.push(
       `the role ${name} is a superuser: no grant binds it; use a role without rights on classified columns`,

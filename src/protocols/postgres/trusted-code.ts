@@ -1,4 +1,5 @@
-import { type CodeObject, qualified, type Schema } from './schema.ts';
+import { effectOf } from '../../sql/functions.ts';
+import { type CodeObject, qualified, type Schema, type TypeName } from './schema.ts';
 
 /**
  * Extensions that come with PostgreSQL and only compute from their arguments. Not among them is whatever reads tables,
@@ -9,6 +10,9 @@ const computingExtensions: ReadonlySet<string> = new Set(
     ' ',
   ),
 );
+
+/** Extensions whose operators and types only compute, though some of their functions do more. Their `=` is everybody's `=`. */
+const computingTypes: ReadonlySet<string> = new Set([...computingExtensions, 'postgis', 'vector', 'hll', 'ip4r']);
 
 /** Code of the database's own, told apart: what only computes, and what could do anything. Names are unqualified, as stored. */
 export interface CodeNames {
@@ -24,12 +28,57 @@ export function trusts(code: CodeObject, allowed: ReadonlySet<string>): boolean 
   return (code.extension !== undefined && computingExtensions.has(code.extension)) || allowed.has(qualified(code));
 }
 
-export function codeNames({ functions, operators, codedTypes }: Schema, allowed: ReadonlySet<string>): CodeNames {
-  const nobody: ReadonlySet<string> = new Set();
+/** A function that came with the server, whose result or effect may depend on data that its call does not name. */
+export function isOpaqueBuiltin(name: string): boolean {
+  return effectOf(['pg_catalog', name])?.opaque === true;
+}
+
+export function codeNames(schema: Schema, allowed: ReadonlySet<string>): CodeNames {
+  const { functions, operators } = schema;
   const [trustedFunctions, opaqueFunctions] = split(functions, (code) => trusts(code, allowed));
-  const [trustedOperators, opaqueOperators] = split(operators, (code) => trusts(code, nobody));
-  const [, opaqueTypes] = split(codedTypes, (code) => trusts(code, nobody));
-  return { trustedFunctions, opaqueFunctions, trustedOperators, opaqueOperators, opaqueTypes };
+  const [trustedOperators, opaqueOperators] = split(operators, computes);
+  return {
+    trustedFunctions,
+    opaqueFunctions,
+    trustedOperators,
+    opaqueOperators,
+    opaqueTypes: typeNames(opaqueTypes(schema, allowed)),
+  };
+}
+
+function computes({ extension }: CodeObject): boolean {
+  return extension !== undefined && computingTypes.has(extension);
+}
+
+/** Types that run unreviewed code when a value is made: by themselves, or by a type inside them. */
+export function opaqueTypes(
+  { functions, codedTypes, domainCalls, casts, typeParts }: Schema,
+  allowed: ReadonlySet<string>,
+): ReadonlyMap<number, TypeName> {
+  const code = new Map(functions.map((one) => [one.oid, one]));
+  const opaque = (oid: number, builtin: string | undefined): boolean => {
+    const own = code.get(oid);
+    if (own !== undefined) return !trusts(own, allowed) && !computes(own);
+    return builtin === undefined ? false : isOpaqueBuiltin(builtin);
+  };
+  const found = new Map<number, TypeName>();
+  for (const type of codedTypes) if (!computes(type)) found.set(type.oid, type);
+  for (const { type, function: oid, name } of domainCalls) if (opaque(oid, name)) found.set(type.oid, type);
+  for (const { function: oid, makes } of casts) if (opaque(oid, undefined)) found.set(makes.oid, makes);
+  for (let before = -1; before < found.size; ) {
+    before = found.size;
+    for (const { type, part } of typeParts) if (found.has(part)) found.set(type.oid, type);
+  }
+  return found;
+}
+
+function typeNames(types: ReadonlyMap<number, TypeName>): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const { schema, name } of types.values()) {
+    names.add(name);
+    if (schema === 'pg_catalog') names.add(`pg_catalog.${name}`);
+  }
+  return names;
 }
 
 /** A name that also means something opaque, in another schema or with other arguments, is opaque: a statement says only the name. */

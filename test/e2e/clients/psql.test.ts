@@ -112,7 +112,6 @@ describe('psql describes the database as if there were no gateway', () => {
     '\\dRp',
     '\\des',
     '\\drds',
-    '\\dconfig work_mem',
     '\\d nothing_of_this_name',
   ])('%s', async (command) => {
     const [through, past] = await Promise.all([psql('agent', `${command}\n`), direct(`${command}\n`)]);
