@@ -76,8 +76,10 @@ export interface AuditLog extends AuditPort {
 
 /** Above this a durable write is too long to stand still for, µs. */
 const slowDiskUs = 300;
-/** Below this, measured with its detour through another thread, it is short enough again, µs. */
-const fastDiskUs = 220;
+/** Below this it is short enough again, µs. */
+const fastDiskUs = 400;
+/** One in so many groups shows the disk's own pace. */
+const probeEvery = 64;
 /** What may wait for a slow disk before appends are refused. */
 const maxPendingBytes = 64 * 1024 * 1024;
 const noteDelayMs = 5;
@@ -171,6 +173,7 @@ class Log implements AuditLog {
   writes: 'sync' | 'async';
   writeUs = 0;
   #pinned = false;
+  #sinceProbe = 0;
   /** Moving average of what a durable write takes now, µs. */
   #recentUs = 0;
   readonly #writer: SegmentWriter;
@@ -305,7 +308,10 @@ class Log implements AuditLog {
     this.#other = group;
     this.#writing = true;
     const started = performance.now();
-    if (this.writes === 'sync') {
+    // While writes go through another thread, one in a while is done here: only so can it be seen what the disk alone takes.
+    const probing = !this.#pinned && this.writes === 'async' && ++this.#sinceProbe >= probeEvery;
+    if (this.writes === 'sync' || probing) {
+      this.#sinceProbe = 0;
       try {
         this.#writer.writeSync(group.seal());
       } catch (error) {
@@ -317,7 +323,6 @@ class Log implements AuditLog {
     } else {
       this.#writer.write(group.seal()).then(
         () => {
-          this.#paceIs(performance.now() - started);
           this.#written(group);
           this.#flush();
         },
@@ -328,9 +333,9 @@ class Log implements AuditLog {
 
   /** A disk's pace changes with who else uses it: standing still for it is right only while that is short. */
   #paceIs(ms: number): void {
-    this.#recentUs += (ms * 1000 - this.#recentUs) / 32;
+    this.#recentUs += (ms * 1000 - this.#recentUs) / (this.writes === 'sync' ? 32 : 4);
     if (this.#pinned) return;
-    if (this.writes === 'sync' && this.#recentUs > slowDiskUs) this.writes = 'async';
+    if (this.writes === 'sync' && this.#recentUs > 2 * slowDiskUs) this.writes = 'async';
     else if (this.writes === 'async' && this.#recentUs < fastDiskUs) this.writes = 'sync';
   }
 
