@@ -42,6 +42,7 @@ export async function startWorld(folder: string, tell: (line: string) => void): 
       ),
     ]);
     stops.push(peopleIdp.close, ciIdp.close);
+    if (!existsSync(join(folder, 'postgres.password'))) forgetDatabase(folder);
     const password = secretFile(join(folder, 'shop.password'));
     const shop = await startShop(join(folder, 'shop'), password, secretFile(join(folder, 'postgres.password')), tell);
     stops.push(shop.stop);
@@ -71,8 +72,17 @@ export async function startWorld(folder: string, tell: (line: string) => void): 
 /** Deletes what earlier runs left. */
 export function resetWorld(folder: string): void {
   lockFolder(folder)();
-  // The database may have had to go elsewhere; a new password would not open the old one.
-  for (const path of [placeFor(join(folder, 'shop')), folder]) rmSync(path, { recursive: true, force: true });
+  forgetDatabase(folder);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/**
+ * The database may have had to go elsewhere, and may have outlived the folder that its passwords were in: without them it is of no
+ * use. Where it is depends on the folder's mode, so the folder is made first.
+ */
+function forgetDatabase(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  rmSync(placeFor(join(folder, 'shop')), { recursive: true, force: true });
 }
 
 function sub(folder: string, name: string): string {
