@@ -45,7 +45,7 @@ function interruption(): Promise<void> {
 function invitation({ gateway, agentToken }: World, folder: string): string {
   const { host, port } = gateway.addresses.postgres!;
   const ca = `${folder}/gateway/tls/ca.crt`;
-  const dana = `SALLYPORT_HOME=${folder}/dana npx sallyport`;
+  const dana = `SALLYPORT_HOME=${folder}/dana bin/sallyport.mjs`;
   const psql = `PGPASSWORD=$(cat ${relativeTo(folder, agentToken)}) psql "host=${host} port=${port} dbname=shop sslmode=verify-full sslrootcert=${ca}"`;
   return `
 Sallyport is running. In another terminal, in this folder:
@@ -69,7 +69,7 @@ Sallyport is running. In another terminal, in this folder:
 
   Check that nobody has rewritten it:
     ${dana} audit export --output audit.tar
-    npx sallyport audit verify audit.tar --vkey "$(cat ${folder}/gateway/audit/log.vkey)"
+    bin/sallyport.mjs audit verify audit.tar --vkey "$(cat ${folder}/gateway/audit/log.vkey)"
 
   Or let it tell the whole story by itself:  npm run demo -- --tour      Ctrl-C stops everything.
 `;
