@@ -16,6 +16,8 @@ if (major > 22 || (major === 22 && minor >= 18)) {
   const self = fileURLToPath(import.meta.url);
   process.exitCode = spawnSync(pinned, [self, ...process.argv.slice(2)], { stdio: 'inherit' }).status ?? 1;
 } else {
-  process.stderr.write(`sallyport: Node ${process.versions.node} is too old; it needs 22.18 or newer (node --version)\n`);
+  process.stderr.write(
+    `sallyport: Node ${process.versions.node} is too old; it needs 22.18 or newer (node --version)\n`,
+  );
   process.exitCode = 2;
 }
