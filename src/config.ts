@@ -8,6 +8,7 @@ import {
   configJsonSchema,
   jsonSchema,
   knownKeys,
+  listenKeys,
   type ProtocolSchemas,
   resolvePaths,
   targetSchema,
@@ -17,7 +18,7 @@ import type { IssuerConfig, TicketsConfig } from './identity/config.ts';
 import { ConfigError } from './model/errors.ts';
 import type { Target } from './model/target.ts';
 
-export { configJsonSchema, configKeys, type ProtocolSchemas } from './config/json-schema.ts';
+export { configJsonSchema, configKeys, type ProtocolSchemas, protocolSchemas } from './config/json-schema.ts';
 export type { Address } from './config/schema.ts';
 
 /** sallyport.yaml, checked and complete. Paths are absolute, durations in ms. */
@@ -81,7 +82,7 @@ export function parseConfig(text: string, file: string, protocols: ProtocolSchem
   const complaints: Complaint[] = [];
   const given = resolvePaths(configJsonSchema(protocols), raw, (path) => resolve(base, path));
 
-  const parsed = frame.extend({ listen: listenSchema([...protocols.keys()]) }).safeParse(given, { reportInput: true });
+  const parsed = frame.extend({ listen: listenSchema(listenKeys(protocols)) }).safeParse(given, { reportInput: true });
   const schema = configJsonSchema(protocols);
   if (!parsed.success) complaints.push(...complaintsOf(parsed.error.issues, (path) => knownKeys(schema, path)));
   const targets = readTargets(section(given, 'targets'), protocols, complaints);
@@ -138,7 +139,7 @@ function readTargets(
     if (!own.success) complaints.push(...complaintsOf(own.error.issues, () => [], path));
     const protocol = typeof given.protocol === 'string' ? given.protocol : undefined;
     if (protocol === undefined) continue;
-    const settings = protocols.get(protocol);
+    const settings = protocols.get(protocol)?.settings;
     if (settings === undefined) {
       complaints.push({
         path: [...path, 'protocol'],

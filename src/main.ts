@@ -8,7 +8,7 @@ import { logNotifier } from './approvals/notifier.ts';
 import { present } from './approvals/present.ts';
 import { openAuditLog } from './audit/log.ts';
 import { openAuditReader } from './audit/reader.ts';
-import { type Config, loadConfig } from './config.ts';
+import { type Config, loadConfig, protocolSchemas } from './config.ts';
 import { createAdmin } from './gateway/administration.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { type Listener, listen } from './gateway/listener.ts';
@@ -46,7 +46,7 @@ export interface Running {
 /** Starts the gateway that a configuration describes. Throws ConfigError, or the error of an address that is taken. */
 export async function start(configFile: string, log: Log = createLogger()): Promise<Running> {
   const protocols = createProtocols();
-  const config = loadConfig(configFile, new Map(protocols.map((protocol) => [protocol.name, protocol.settings])));
+  const config = loadConfig(configFile, protocolSchemas(protocols));
   const stopping: (() => Promise<void> | void)[] = [];
   try {
     return await compose(config, protocols, log, stopping);
@@ -172,6 +172,7 @@ async function compose(
     live,
     masksOf: (target) =>
       (target.settings as { detectors?: boolean }).detectors === false ? masks.plain : masks.detecting,
+    folder: (target) => folderOf(join(data, 'targets', target)),
     limits: config.limits,
     now,
     log,
@@ -217,8 +218,9 @@ async function compose(
   tls.onChange(() => (api.server as unknown as { setSecureContext?(pem: object): void }).setSecureContext?.(tls.pem));
   const addresses: Record<string, { host: string; port: number }> = {};
   for (const protocol of protocols) {
-    const address = config.listen.protocols.get(protocol.name);
-    if (address === undefined) continue;
+    const key = protocol.listens ?? protocol.name;
+    const address = config.listen.protocols.get(key);
+    if (address === undefined || addresses[key] !== undefined) continue;
     const options = {
       ...address,
       tls: () => tls.context,
@@ -227,7 +229,7 @@ async function compose(
     };
     const listener = await listen(protocol, gateway, options);
     listeners.push(listener);
-    addresses[protocol.name] = listener.address;
+    addresses[key] = listener.address;
   }
   await api.listen({ host: config.listen.api.host, port: config.listen.api.port });
   const bound = api.server.address();
@@ -309,6 +311,11 @@ function classificationsOf(target: Target): readonly string[] {
   return [
     ...new Set([...Object.values(classify ?? {}), ...(detectors === false ? [] : Object.values(classificationOf))]),
   ];
+}
+
+function folderOf(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return path;
 }
 
 /** The key of tokens and digests: 32 random bytes, made on first start, readable by the gateway alone. */

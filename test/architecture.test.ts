@@ -39,7 +39,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'demo',
     'protocols/index.ts',
   ],
-  protocols: ['gateway', 'wire', 'sql', 'secrets/credential.ts', 'audit/permit.ts'],
+  // HTTP as every protocol of its family speaks it: connections, sessions per credential, bodies.
+  web: ['gateway', 'wire', 'audit/permit.ts'],
+  protocols: ['gateway', 'wire', 'web', 'sql', 'secrets/credential.ts', 'audit/permit.ts'],
 };
 const composers = new Set(['main.ts', 'demo', 'logger.ts']);
 

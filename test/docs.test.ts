@@ -6,7 +6,7 @@ import { parse as parseYaml } from 'yaml';
 import { apiErrors, problemFor } from '../src/api/problem.ts';
 import { createProgram } from '../src/cli/program.ts';
 import { processTerminal } from '../src/cli/terminal.ts';
-import { type Config, configJsonSchema, configKeys, loadConfig, parseConfig } from '../src/config.ts';
+import { type Config, configJsonSchema, configKeys, loadConfig, parseConfig, protocolSchemas } from '../src/config.ts';
 import { parseDuration } from '../src/model/duration.ts';
 import { Refusal, type RefusalName, refusals } from '../src/model/errors.ts';
 import { eventTypes } from '../src/model/event.ts';
@@ -24,7 +24,7 @@ const notOurs = new Set(['node_modules', '.git', 'dist', 'data', 'demo-data', 'c
 const files = walk(root);
 const pages = new Map(files.filter((file) => file.endsWith('.md')).map((file) => [file, readPage(read(file))]));
 const examples = files.filter((file) => file.startsWith('examples/'));
-const protocols = new Map(createProtocols().map(({ name, settings }) => [name, settings]));
+const protocols = protocolSchemas(createProtocols());
 const program = createProgram(processTerminal());
 
 function walk(folder: string): readonly string[] {

@@ -94,6 +94,11 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
     return request;
   }
 
+  async function current(id: string): Promise<ApprovalRequest | undefined> {
+    const request = await store.get(id);
+    return request && asOf(request, now());
+  }
+
   async function expire(): Promise<void> {
     for (;;) {
       const due = await store.expire(now());
@@ -126,6 +131,7 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
         verb: command.classified.verb,
         text: command.text,
         ...(command.parameters === undefined ? {} : { parameters: command.parameters }),
+        ...(command.preview === undefined ? {} : { preview: command.preview }),
         resources: command.classified.resources.map(({ access, type, id }) => `${access} ${type} ${id}`),
         rule: decision.rule,
         policyVersion: decision.policyVersion,
@@ -181,10 +187,8 @@ export function createApprovals(deps: ApprovalsDeps): Approvals {
       return found.length > limit && last !== undefined ? { items, next: last.id } : { items };
     },
 
-    async get(id) {
-      const request = await store.get(id);
-      return request && asOf(request, now());
-    },
+    get: current,
+    find: current,
 
     async answer(id, caller, answer, reason) {
       const stored = await store.get(id);

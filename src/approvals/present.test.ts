@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { sampleRequest } from '../storage/store.samples.ts';
 import { present, presented, visible, visibleLine } from './present.ts';
 
-const limits = { text: 100, item: 20, items: 3 };
+const limits = { text: 100, item: 20, items: 3, preview: 60 };
 
 /** Nothing that moves a cursor, turns text round or hides; written with other means than the code under test. */
 function harmless(text: string): boolean {
@@ -54,6 +54,15 @@ describe('what an approver sees', () => {
     expect(visible(text)).toBe(shown);
   });
 
+  it('shows what the command would do, and says how much of it is missing', () => {
+    const preview = '1 commit\n+\u001b[2Jkey = 1';
+    expect(present(sampleRequest({ preview }), limits)).toContain(
+      '           1 commit\n           +⟦U+001B⟧[2Jkey = 1\n',
+    );
+    const long = present(sampleRequest({ preview: `first${'x'.repeat(500)}last` }), limits);
+    expect(long).toMatch(/first.*⟦.*449.*⟧.*last/s);
+  });
+
   it('keeps a line a line', () => {
     expect(visibleLine('an agent\nrule  harmless\tx')).toBe('an agent⟦U+000A⟧rule  harmless⟦U+0009⟧x');
   });
@@ -75,6 +84,7 @@ describe('what an approver sees', () => {
           parameters,
           requester,
           resources,
+          preview: text,
           target: text,
           verb: text,
           rule: text,

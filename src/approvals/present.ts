@@ -13,6 +13,8 @@ export interface Presented {
   /** The command. Where `cut` is not 0, a marker in its middle says how much is missing, and the digest of all of it. */
   readonly text: string;
   readonly parameters?: readonly string[];
+  /** What the command would do: commits, a diff, a blast radius. Shortened by itself; not counted in `cut`. */
+  readonly preview?: string;
   /** Characters of text, parameters and resources that are not shown. */
   readonly cut: number;
   /** What should make the reader look twice. */
@@ -26,9 +28,11 @@ export interface PresentLimits {
   readonly item: number;
   /** Parameters and resources, of each. */
   readonly items: number;
+  /** Characters of the preview. */
+  readonly preview: number;
 }
 
-const defaultLimits: PresentLimits = { text: 8_000, item: 500, items: 50 };
+const defaultLimits: PresentLimits = { text: 8_000, item: 500, items: 50, preview: 64_000 };
 
 /**
  * Makes a request fit for an approver's eyes. What was asked for comes from an agent, and so perhaps from whoever talks to the agent:
@@ -52,6 +56,9 @@ export function presented(request: ApprovalRequest, limits: PresentLimits = defa
     resources: resources.shown,
     text: text.shown,
     ...(parameters === undefined ? {} : { parameters: parameters.shown }),
+    ...(request.preview === undefined
+      ? {}
+      : { preview: shorten(request.preview, limits.preview, request.digest, visible, '\n').shown }),
     cut,
     warnings: warnings(request, cut),
   };
@@ -68,6 +75,9 @@ export function present(request: ApprovalRequest, limits?: PresentLimits): strin
     ...shown.resources.map((resource) => `touches    ${resource}`),
     ...shown.text.split('\n').map((line, index) => `${index === 0 ? shown.verb.padEnd(10) : '          '} ${line}`),
     ...(shown.parameters ?? []).map((value, index) => `${`$${index + 1}`.padEnd(10)} ${value}`),
+    ...(shown.preview ?? '')
+      .split('\n')
+      .flatMap((line, index) => (index === 0 && line === '' ? [] : [`           ${line}`])),
     ...shown.warnings.map((warning) => `careful    ${warning}`),
     `digest     ${shown.digest}`,
   ];

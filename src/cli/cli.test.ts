@@ -18,7 +18,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Api, createApi } from '../api/api.ts';
 import { type Fake, populated } from '../api/fake.ts';
 import { openAuditLog } from '../audit/log.ts';
-import { parseConfig } from '../config.ts';
+import { parseConfig, protocolSchemas } from '../config.ts';
 import { checkPolicies } from '../policy/check.ts';
 import { createProtocols } from '../protocols/index.ts';
 import { run } from './program.ts';
@@ -481,7 +481,7 @@ describe('a new configuration', () => {
     const dir = join(folder, 'fresh');
     expect((await inside(['init', dir])).exit).toBe(0);
     expect((await inside(['init', dir])).err).toContain('is there already');
-    const protocols = new Map(createProtocols().map(({ name, settings }) => [name, settings]));
+    const protocols = protocolSchemas(createProtocols());
     expect([
       ...parseConfig(readFileSync(join(dir, 'sallyport.yaml'), 'utf8'), 'sallyport.yaml', protocols).targets.keys(),
     ]).toEqual(['shop']);

@@ -25,12 +25,12 @@ export async function examine(file: string, now: number = Date.now()): Promise<r
 }
 
 async function load(file: string): Promise<Config | Finding> {
-  const [{ loadConfig }, { createProtocols }] = await Promise.all([
+  const [{ loadConfig, protocolSchemas }, { createProtocols }] = await Promise.all([
     import('../config.ts'),
     import('../protocols/index.ts'),
   ]);
   try {
-    return loadConfig(file, new Map(createProtocols().map(({ name, settings }) => [name, settings])));
+    return loadConfig(file, protocolSchemas(createProtocols()));
   } catch (error) {
     if (error instanceof ConfigError) return { good: false, text: error.message };
     throw error;

@@ -138,6 +138,7 @@ export const approval = z.object({
   state: approvalState,
   sessionId: z.string(),
   requester: z.object({ id: z.string(), name: z.string(), kind: z.string(), owner: z.string().exactOptional() }),
+  preview: z.string().exactOptional().describe('what the command would do, where the protocol can tell'),
   target: z.string(),
   verb: z.string(),
   text: z.string(),

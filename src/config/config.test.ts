@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { type Config, configJsonSchema, configKeys, loadConfig, parseConfig } from '../config.ts';
+import { type Config, configJsonSchema, configKeys, loadConfig, parseConfig, protocolSchemas } from '../config.ts';
 import { ConfigError } from '../model/errors.ts';
 
 const postgres = z.strictObject({
@@ -15,9 +15,9 @@ const postgres = z.strictObject({
     .union([z.strictObject({ env: z.string() }), z.strictObject({ file: z.string().meta({ path: true }) })])
     .optional(),
 });
-const protocols = new Map<string, z.ZodType>([
-  ['postgres', postgres],
-  ['other', z.object({ loose: z.string().optional() })],
+const protocols = protocolSchemas([
+  { name: 'postgres', settings: postgres },
+  { name: 'other', settings: z.object({ loose: z.string().optional() }) },
 ]);
 
 const testdata = join(import.meta.dirname, 'testdata');

@@ -1,8 +1,19 @@
 import { z } from 'zod';
 import { frame, listenSchema, targetFrame } from './schema.ts';
 
-/** A protocol's settings by the protocol's name. */
-export type ProtocolSchemas = ReadonlyMap<string, z.ZodType>;
+/** What a configuration has to know of each protocol, by its name. */
+export type ProtocolSchemas = ReadonlyMap<string, { readonly settings: z.ZodType; readonly listens: string }>;
+
+export function protocolSchemas(
+  protocols: Iterable<{ readonly name: string; readonly settings: z.ZodType; readonly listens?: string }>,
+): ProtocolSchemas {
+  return new Map([...protocols].map(({ name, settings, listens = name }) => [name, { settings, listens }]));
+}
+
+/** The keys of `listen:` besides `api`. */
+export function listenKeys(schemas: ProtocolSchemas): readonly string[] {
+  return [...new Set([...schemas.values()].map(({ listens }) => listens))];
+}
 
 /** The part of JSON Schema that zod writes and that is read here. */
 export interface Schema {
@@ -22,14 +33,14 @@ const options = { io: 'input', unrepresentable: 'any', reused: 'inline' } as con
 /** JSON Schema (2020-12) of sallyport.yaml, for editors. */
 export function configJsonSchema(schemas: ProtocolSchemas): Schema {
   const base = jsonSchema(frame);
-  const targets = [...schemas].map(([protocol, settings]) => targetSchema(protocol, settings));
+  const targets = [...schemas].map(([protocol, { settings }]) => targetSchema(protocol, settings));
   return {
     ...base,
     title: 'sallyport.yaml',
     required: ['listen', ...(Array.isArray(base.required) ? base.required : [])],
     properties: {
       ...base.properties,
-      listen: jsonSchema(listenSchema([...schemas.keys()])),
+      listen: jsonSchema(listenSchema(listenKeys(schemas))),
       targets: { ...base.properties?.targets, additionalProperties: { oneOf: targets } },
     },
   };

@@ -86,5 +86,6 @@ export function outcomeFields(prefix: EventPrefix, n: number, outcome: Outcome):
   const error = outcome.errorCode === undefined ? '' : `,"errorCode":${JSON.stringify(outcome.errorCode)}`;
   const masked =
     outcome.masked === undefined || outcome.masked.length === 0 ? '' : `,"masked":${JSON.stringify(outcome.masked)}`;
-  return `"type":"command.outcome",${prefix.json},"exchange":${n},"status":"${outcome.status}","rows":${outcome.rows},"bytes":${outcome.bytes}${error}${masked}`;
+  const detail = outcome.detail === undefined ? '' : `,"detail":${JSON.stringify(outcome.detail)}`;
+  return `"type":"command.outcome",${prefix.json},"exchange":${n},"status":"${outcome.status}","rows":${outcome.rows},"bytes":${outcome.bytes}${error}${masked}${detail}`;
 }

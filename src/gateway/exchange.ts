@@ -107,17 +107,26 @@ class ReplyThrough<F> implements Reply<F> {
     }
     this.#rows += rows;
     this.#bytes += shown.length;
-    const recorded = this.#deps.recording.reply(this.#number, shown);
+    const kept = this.#exchange.recorded?.(shown) ?? shown;
+    const recorded = kept.length === 0 ? undefined : this.#recorded(this.#deps.recording.reply(this.#number, kept));
     const taken = this.#exchange.respond(shown);
     if (recorded === undefined) return taken;
-    const safe = recorded.catch(() => this.#deps.fail(unrecorded()));
-    return taken === undefined ? safe : Promise.all([safe, taken]).then(() => undefined);
+    return taken === undefined ? recorded : Promise.all([recorded, taken]).then(() => undefined);
   }
 
-  end(outcome: Pick<Outcome, 'status' | 'errorCode'>): void {
-    const status = this.#withheld ? ({ status: 'error', errorCode: 'MASK_IMPOSSIBLE' } as const) : outcome;
+  sent(bytes: Buffer): Promise<void> | undefined {
+    return this.#recorded(this.#deps.recording.sent(this.#number, bytes));
+  }
+
+  end(outcome: Pick<Outcome, 'status' | 'errorCode' | 'detail'>): void {
+    const withheld = { ...outcome, status: 'error', errorCode: 'MASK_IMPOSSIBLE' } as const;
+    const status = this.#withheld ? withheld : outcome;
     const seen = { rows: this.#rows, bytes: this.#bytes, masked: this.#masks.fields() };
     this.#deps.audit.note(outcomeFields(this.#deps.prefix, this.#number, { ...status, ...seen }));
+  }
+
+  #recorded(kept: Promise<void> | undefined): Promise<void> | undefined {
+    return kept?.catch(() => this.#deps.fail(unrecorded()));
   }
 }
 

@@ -23,6 +23,8 @@ export interface GatewayDeps {
   readonly live: LiveSessions;
   // biome-ignore lint/suspicious/noExplicitAny: the ledger's type is the business of whoever made the tools
   masksOf(target: Target): MaskTools<any>;
+  /** Where a protocol keeps what it has to know of a target. */
+  folder(target: string): string;
   readonly limits: Limits;
   readonly now: () => number;
   readonly log: Gateway['log'];
@@ -35,6 +37,8 @@ export function createGateway(deps: GatewayDeps): Gateway & { close(): Promise<v
     limits: deps.limits,
     log: deps.log,
     credential: (target) => deps.secrets.credential(target),
+    targets: (protocol) => [...deps.targets.values()].filter((target) => target.protocol === protocol),
+    folder: (target) => deps.folder(target.name),
     housekeeping: (target) => housekeeping.open(target),
     close: () => housekeeping.close(),
     login: (protocol, targetName, credential, client) => login(protocol, targetName, credential, client, deps),
@@ -188,6 +192,12 @@ function line(
     target,
     permit,
     signal: controller.signal,
+    expiresAt: caller.proof.expiresAt,
+    decide: (command) => deps.policy.decideCommand(caller, target, command),
+    async approval(id) {
+      const request = await deps.approvals.find(id);
+      return request?.requester.id === caller.principal.id ? request : undefined;
+    },
     run(exchange) {
       exchanges += 1;
       return runExchange(exchange, exchanges, exchangeDeps);

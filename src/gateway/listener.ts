@@ -21,12 +21,18 @@ export interface Listener {
 /** Accepts connections for one protocol. Rejects when the address cannot be listened on. */
 export async function listen(protocol: Protocol, gateway: Gateway, options: ListenerOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
+  const closing = new AbortController();
   const server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: false }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     // A reset by the peer is the end of its connection, which `serve` notices by 'close'; it must not end the process.
     socket.on('error', () => socket.destroy());
-    const connection = { socket, tls: options.tls(), plaintext: options.plaintext && isLoopback(socket.remoteAddress) };
+    const connection = {
+      socket,
+      tls: options.tls(),
+      plaintext: options.plaintext && isLoopback(socket.remoteAddress),
+      closing: closing.signal,
+    };
     protocol.serve(connection, gateway).catch((error: unknown) => {
       gateway.log('error', `${protocol.name}: connection ended by an internal error`, {
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
@@ -45,10 +51,16 @@ export async function listen(protocol: Protocol, gateway: Gateway, options: List
   server.on('error', (error) => gateway.log('error', `${protocol.name}: listener`, { error: error.message }));
   const bound = server.address();
   const port = bound !== null && typeof bound === 'object' ? bound.port : options.port;
-  return { address: { host: options.host, port }, close: (graceMs) => shut(server, sockets, graceMs) };
+  return { address: { host: options.host, port }, close: (graceMs) => shut(server, sockets, closing, graceMs) };
 }
 
-async function shut(server: Server, sockets: ReadonlySet<Socket>, graceMs: number): Promise<void> {
+async function shut(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  closing: AbortController,
+  graceMs: number,
+): Promise<void> {
+  closing.abort();
   const gone = new Promise<void>((resolve) => server.close(() => resolve()));
   const cut = setTimeout(() => {
     for (const socket of sockets) socket.destroy();

@@ -43,6 +43,8 @@ export interface RecordingPort {
 export interface SessionRecording {
   /** A request as JSON text (protocol-defined), for exchange number `exchange`. */
   request(exchange: number, json: string): void;
+  /** Bytes that the caller sends after a request: as `reply`. */
+  sent(exchange: number, bytes: Buffer): Promise<void> | undefined;
   /**
    * Reply bytes exactly as the client gets them. Copies what it keeps. Returns undefined when it keeps up, otherwise a
    * promise that resolves when the source may go on; rejects when recording has failed (the session must end).
@@ -66,6 +68,8 @@ export interface ApprovalsPort {
   consume(id: string, digest: string): Promise<readonly string[] | undefined>;
   /** What a yes is bound to: principal, target, text, parameters, scope and policy version. 64 hex digits. */
   digest(session: Session, command: Command, policyVersion: string): string;
+  /** The request as it stands now; undefined where there is none with that id. */
+  find(id: string): Promise<ApprovalRequest | undefined>;
   /** Where a person decides. */
   link(id: string): string;
 }

@@ -4,7 +4,7 @@ import type { ZodType } from 'zod';
 import type { Permit } from '../audit/permit.ts';
 import type { ApprovalRequest } from '../model/approval.ts';
 import type { Classified, Command } from '../model/command.ts';
-import type { MaskMethod, Obligations } from '../model/decision.ts';
+import type { Decision, MaskMethod, Obligations } from '../model/decision.ts';
 import type { Refusal } from '../model/errors.ts';
 import type { MaskedField, Outcome } from '../model/event.ts';
 import type { Session } from '../model/session.ts';
@@ -12,8 +12,10 @@ import type { Target, TargetCredential } from '../model/target.ts';
 
 /** The seam. A protocol is one folder that exports one of these, and one line in protocols/index.ts. */
 export interface Protocol<Settings = unknown> {
-  /** As in the configuration's `protocol:` and `listen:` keys. */
+  /** As in the configuration's `protocol:` key. */
   readonly name: string;
+  /** The key of `listen:` whose connections it serves; protocols with the same one share the listener, and whose `serve` runs is the same. Its name where absent. */
+  readonly listens?: string;
   /** The protocol's own keys of a target's section. */
   readonly settings: ZodType<Settings>;
   /** Serves one accepted connection until it ends. Peers' mistakes are answered and logged; it rejects only for our own bugs. */
@@ -31,6 +33,8 @@ export interface Connection {
   readonly tls: SecureContext;
   /** Plaintext is refused unless the configuration allows it, and then only from loopback. */
   readonly plaintext: boolean;
+  /** Fires when the gateway takes nothing new any more: what is under way may still end. */
+  readonly closing: AbortSignal;
 }
 
 export interface Inspection {
@@ -47,10 +51,14 @@ export interface Gateway {
    * Throws Refusal (LOGIN_FAILED, TARGET_UNKNOWN, CONNECT_DENIED, AUDIT_UNAVAILABLE), each already recorded.
    */
   login(protocol: string, target: string, credential: string, client: Session['client']): Promise<Line>;
+  /** The configured targets of a protocol. */
+  targets(protocol: string): readonly Target[];
   /** A session of the gateway itself with a target, to look at its catalog. */
   housekeeping(target: Target): Promise<Housekeeping>;
   /** The target's credential, fetched anew. */
   credential(target: Target): Promise<TargetCredential>;
+  /** A folder of the gateway's own for what a protocol has to keep of a target; made when it is first asked for. */
+  folder(target: Target): string;
   /** Warnings for the operator. Never a secret, never a value from a reply. */
   log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, string | number>): void;
   readonly limits: Limits;
@@ -82,11 +90,18 @@ export interface Line {
   readonly permit: Permit;
   /** Fires when the session must end now: revoked, terminated, gateway stopping, recording or audit failed. Its reason is a Refusal. */
   readonly signal: AbortSignal;
+  /** When the caller's proof of who it is runs out, ms since the epoch. */
+  readonly expiresAt: number;
+  /** What policy would say to a command, without grants. Nothing is recorded, held or sent. */
+  decide(command: Classified): Decision;
   /**
    * Takes one command down the line. Returns undefined when it went on in order (its `forward` or `refuse` follows when the
-   * intent is durable, in the order of the calls), or a promise while it is held: run no further command before it resolves.
+   * intent is durable, in the order of the calls), or a promise while it is held. A protocol whose commands depend on those
+   * before them runs no further one before it resolves; others may run beside it.
    */
   run<Frames>(exchange: Exchange<Frames>): Promise<void> | undefined;
+  /** A request for approval that this session's principal has made, as it stands now; undefined for anybody else's. */
+  approval(id: string): Promise<ApprovalRequest | undefined>;
   /** Records bytes that the client sees and that belong to no command's reply: news from the target, errors outside commands. */
   shown(bytes: Buffer): void;
   /** Ends the session in the log and seals its recording. */
@@ -112,6 +127,8 @@ export interface Exchange<Frames> {
   forward(permit: Permit, reply: Reply<Frames>): void;
   /** Returns the bytes the client may see. Throws Refusal MASK_IMPOSSIBLE when it cannot tell: the reply is then withheld. */
   mask(frames: Frames, masks: Masks): Buffer;
+  /** What of the shown bytes goes into the recording: all of them where absent. May be less (a pack is recorded by its digest), and empty. */
+  recorded?(shown: Buffer): Buffer;
   /** Sends bytes to the client. Returns a promise while the client is slower than we are. */
   respond(bytes: Buffer): Promise<void> | undefined;
   /** Answers with a refusal; the connection stays usable. `permit` is for telling the target that the command failed, where a protocol needs that. */
@@ -126,8 +143,13 @@ export interface Exchange<Frames> {
 export interface Reply<Frames> {
   /** Masks, records, responds. Returns a promise while somebody downstream is slower: pause the source until it resolves. */
   frames(frames: Frames, rows: number): Promise<void> | undefined;
+  /**
+   * Records what the caller sends after the command itself and the target gets: parts of a body, COPY data, messages.
+   * Returns a promise while the recording is slower: take nothing more from the caller until it resolves.
+   */
+  sent(bytes: Buffer): Promise<void> | undefined;
   /** The reply is complete. Exactly once. */
-  end(outcome: Pick<Outcome, 'status' | 'errorCode'>): void;
+  end(outcome: Pick<Outcome, 'status' | 'errorCode' | 'detail'>): void;
 }
 
 /** Where the values are in framed bytes: pairs of start and end offsets, ascending. Asked only when something looks suspicious. */
@@ -156,7 +178,8 @@ export interface RecordedFrame {
   readonly exchange: number;
   /** ms since the session's start. */
   readonly at: number;
-  readonly direction: 'request' | 'reply';
+  /** `request` is what `describe` said, as JSON; `sent` what followed it from the caller; `reply` what the caller was shown. */
+  readonly direction: 'request' | 'sent' | 'reply';
   readonly bytes: Buffer;
 }
 

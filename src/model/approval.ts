@@ -11,6 +11,8 @@ export interface ApprovalRequest {
   readonly verb: string;
   readonly text: string;
   readonly parameters?: readonly (string | null)[];
+  /** What the command would do, for the approver's eyes: commits and a diff, a blast radius. */
+  readonly preview?: string;
   readonly resources: readonly string[];
   /** The policy that held it, and everything that was asked for at the time. */
   readonly rule: string;

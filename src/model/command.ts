@@ -29,6 +29,11 @@ export interface Classified {
   readonly resources: readonly Resource[];
   /** Further facts for policy (Cedar context): flat, primitive, declared in the policy schema. */
   readonly facts: Facts;
+  /**
+   * Where a command is several that stand or fall together (the ref updates of a push): each is decided on alone, and the strictest
+   * decision is the command's. What stands beside them describes the whole. Absent for a command that is one.
+   */
+  readonly parts?: readonly Classified[];
 }
 
 export interface Facts {
@@ -37,6 +42,12 @@ export interface Facts {
   readonly hasWhere: boolean;
   readonly functions: readonly string[];
   readonly verbs: readonly string[];
+  /** What an inspection of the command's content found, in the protocol guide's words: `secret`, `path.ci`, `unsigned`. */
+  readonly findings?: readonly string[];
+  /** Names of what the command carries: `query.limit`, `body.amount`, `body.items[].price`. */
+  readonly fields?: readonly string[];
+  /** The same with their scalar values: `body.amount=100`. */
+  readonly values?: readonly string[];
 }
 
 export interface Command {
@@ -47,4 +58,6 @@ export interface Command {
   readonly parameters?: readonly (string | null)[];
   /** What text and parameters mean depends on (default database, format codes, search_path, …); part of the approval's digest. */
   readonly scope?: string;
+  /** What approvers should see besides: follows from the rest, so it is no part of the approval's digest. May be long. */
+  readonly preview?: string;
 }

@@ -55,6 +55,8 @@ export interface Outcome {
   /** The target's own code for an error (SQLSTATE, HTTP status); never its text. */
   readonly errorCode?: string;
   readonly masked?: readonly MaskedField[];
+  /** What else the protocol has to say of it: a status, counts, digests. Flat; no value of a reply. */
+  readonly detail?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
 }
 
 /** One masked field of one reply. Digests are keyed (HMAC-SHA-256 over the originals, in order); never the value. */

@@ -31,6 +31,9 @@ const command = z.strictObject({
   statements: z.number().int().default(1),
   hasWhere: z.boolean().default(true),
   functions: z.array(z.string()).default([]),
+  findings: z.array(z.string()).default([]),
+  fields: z.array(z.string()).default([]),
+  values: z.array(z.string()).default([]),
 });
 
 const expectation = z.strictObject({
@@ -94,7 +97,7 @@ export function targetOf(name: string, { protocol, labels }: CaseFile['targets']
 }
 
 export function classifiedOf(written: NonNullable<PolicyCase['command']>): Classified {
-  const { verb, reads, writes, executes, statements, hasWhere, functions, verbs } = written;
+  const { verb, reads, writes, executes, statements, hasWhere, functions, verbs, findings, fields, values } = written;
   const resources = [
     ...reads.map((text) => resourceOf(text, 'read')),
     ...writes.map((text) => resourceOf(text, 'write')),
@@ -104,7 +107,7 @@ export function classifiedOf(written: NonNullable<PolicyCase['command']>): Class
     verb,
     actions: written.actions,
     resources,
-    facts: { statements, hasWhere, functions, verbs: verbs ?? [verb] },
+    facts: { statements, hasWhere, functions, verbs: verbs ?? [verb], findings, fields, values },
   };
 }
 

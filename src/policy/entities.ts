@@ -87,8 +87,10 @@ export function resourceSlice({ type, id }: Resource, target: Slice): Slice {
       return [entity('Function', id, {}, [within.uid]), within, ...target];
     }
     case 'Ref': {
-      const within = entity('Repository', id.slice(0, Math.max(0, id.lastIndexOf(':'))), {}, [uid]);
-      return [entity('Ref', id, {}, [within.uid]), within, ...target];
+      const colon = id.lastIndexOf(':');
+      const within = entity('Repository', id.slice(0, Math.max(0, colon)), {}, [uid]);
+      const attrs = { repository: within.attrs.name as string, ref: id.slice(colon + 1) };
+      return [entity('Ref', id, attrs, [within.uid]), within, ...target];
     }
     default:
       return [entity(type, id, {}, [uid]), ...target];

@@ -50,7 +50,7 @@ export function evaluateCommand(
   const holding = new Set<string>();
   // Every round adds a group that was not asked before, so there are never more rounds than groups that policies name.
   for (;;) {
-    const verdict = judge(rules, scene, classified, questions, [...asked]);
+    const verdict = judge(rules, scene, questions, [...asked]);
     first ??= verdict;
     if (verdict.kind === 'deny') return denied(rules, verdict.policies, verdict.rule, verdict.reason);
     if (verdict.kind === 'allow') break;
@@ -121,40 +121,60 @@ type Verdict =
     }
   | { readonly kind: 'deny'; readonly rule: string; readonly policies: readonly string[]; readonly reason: string };
 
+/** `facing` is the part of the command that it is asked about. */
 interface DistinctQuestion {
   readonly asked: Asked;
   readonly slice: Slice;
   readonly key: string;
+  readonly facing: Facing;
+}
+
+interface Facing {
+  readonly context: Record<string, CedarValue>;
+  readonly key: string;
 }
 
 function distinct(rules: Rules, scene: Scene, classified: Classified): readonly DistinctQuestion[] | string {
-  if (classified.actions.length === 0) return 'the command was classified as nothing at all';
-  if (classified.resources.length > maxResources) return `the command touches more than ${maxResources} objects`;
-  if (Math.max(classified.facts.functions.length, classified.facts.verbs.length) > maxNames) {
-    return `the command uses more than ${maxNames} functions or verbs`;
-  }
-  const slices = new Map(classified.resources.map((resource) => [resource, resourceSlice(resource, scene.target)]));
-  const keys = new Map([...slices.values()].map((slice) => [slice, resourceKey(rules.policies.distinctions, slice)]));
   const questions = new Map<string, DistinctQuestion>();
-  for (const asked of askedOf(classified)) {
+  for (const part of classified.parts ?? [classified]) {
+    const problem = addQuestions(rules, scene, part, questions);
+    if (problem !== undefined) return problem;
+  }
+  return questions.size === 0 ? 'the command was classified as nothing at all' : [...questions.values()];
+}
+
+/** Adds what is to be asked about one part. Returns why it cannot be decided on, if so. */
+function addQuestions(
+  rules: Rules,
+  scene: Scene,
+  part: Classified,
+  questions: Map<string, DistinctQuestion>,
+): string | undefined {
+  const { actions, resources, facts } = part;
+  const { distinctions } = rules.policies;
+  if (actions.length === 0) return 'the command was classified as nothing at all';
+  if (resources.length > maxResources) return `the command touches more than ${maxResources} objects`;
+  const lists = [facts.functions, facts.verbs, facts.findings, facts.fields, facts.values];
+  if (Math.max(...lists.map((list) => list?.length ?? 0)) > maxNames) {
+    return `the command uses more than ${maxNames} functions, verbs, findings or fields`;
+  }
+  const context = contextOf(scene, part);
+  const facing = { context, key: contextKey(distinctions, context) };
+  const slices = new Map(resources.map((resource) => [resource, resourceSlice(resource, scene.target)]));
+  const keys = new Map([...slices.values()].map((slice) => [slice, resourceKey(distinctions, slice)]));
+  for (const asked of askedOf(part)) {
     const slice = (asked.resource && slices.get(asked.resource)) ?? scene.target;
-    const key = `${asked.action} ${keys.get(slice) ?? 'Target'}`;
-    if (!questions.has(key)) questions.set(key, { asked, slice, key });
+    const key = `${asked.action} ${keys.get(slice) ?? 'Target'} ${facing.key}`;
+    if (!questions.has(key)) questions.set(key, { asked, slice, key, facing });
     if (questions.size > maxQuestions)
       return `the command touches too many different objects to decide on (limit ${maxQuestions})`;
   }
-  return [...questions.values()];
+  return undefined;
 }
 
-function judge(
-  rules: Rules,
-  scene: Scene,
-  classified: Classified,
-  questions: readonly DistinctQuestion[],
-  grants: readonly string[],
-): Verdict {
-  const { verb, actions, facts } = classified;
-  const context: Record<string, CedarValue> = {
+/** What Cedar's `context` holds, but for the grants. */
+function contextOf(scene: Scene, { verb, actions, facts }: Classified): Record<string, CedarValue> {
+  return {
     target: { __entity: scene.target[0].uid },
     protocol: scene.protocol,
     verb,
@@ -163,17 +183,21 @@ function judge(
     statements: facts.statements,
     hasWhere: facts.hasWhere,
     functions: [...facts.functions],
-    grants: [...grants],
+    findings: [...(facts.findings ?? [])],
+    fields: [...(facts.fields ?? [])],
+    values: [...(facts.values ?? [])],
   };
-  const facing = grants.length === 0 ? contextKey(rules.policies.distinctions, context) : '';
-  const answers = questions.map(({ asked, slice, key }) => ({
+}
+
+function judge(rules: Rules, scene: Scene, questions: readonly DistinctQuestion[], grants: readonly string[]): Verdict {
+  const answers = questions.map(({ asked, slice, key, facing }) => ({
     about: describe(asked, scene),
-    answer: remembered(scene, grants.length === 0 ? `${key} ${facing}` : undefined, () =>
+    answer: remembered(scene, grants.length === 0 ? key : undefined, () =>
       rules.ask({
         principal: scene.principal[0].uid,
         action: asked.action,
         resource: slice[0].uid,
-        context,
+        context: { ...facing.context, grants: [...grants] },
         entities: [...scene.principal, ...slice],
       }),
     ),

@@ -44,7 +44,7 @@ entity Column in [Table, Schema, Target] = { name: String, table: String };
 entity Function in [Schema, Target] = { name: String };
 entity Object in [Target] = { name: String };
 entity Repository in [Target] = { name: String };
-entity Ref in [Repository, Target] = { name: String };
+entity Ref in [Repository, Target] = { name: String, repository: String, ref: String };
 entity Path in [Target] = { name: String };
 entity Host in [Target] = { name: String };
 
@@ -68,6 +68,9 @@ type Command = {
   statements: Long,
   hasWhere: Bool,
   functions: Set<String>,
+  findings: Set<String>,
+  fields: Set<String>,
+  values: Set<String>,
   grants: Set<String>,
 };
 

@@ -2,7 +2,7 @@ import type { RecordedFrame } from '../gateway/protocol.ts';
 
 /**
  * Frames in a segment: u32 exchange · u32 length · u8 kind · u48 ms since the session's start · bytes. A frame never crosses a segment:
- * longer replies become several frames, longer requests are marked as going on in the next frame and read back as one.
+ * longer replies and what is sent become several frames, longer requests are marked as going on in the next frame and read back as one.
  */
 export const frameHeadSize = 15;
 
@@ -10,7 +10,9 @@ export const Request = 1;
 export const Reply = 2;
 /** A request whose rest follows. */
 export const RequestPart = 3;
-export type FrameKind = typeof Request | typeof Reply | typeof RequestPart;
+/** What the caller sends after a request. */
+export const Sent = 4;
+export type FrameKind = typeof Request | typeof Reply | typeof RequestPart | typeof Sent;
 
 export function writeFrameHead(
   into: Buffer,
@@ -42,11 +44,12 @@ export class FrameParser {
       if (at + frameHeadSize > plain.length) return undefined;
       const end = at + frameHeadSize + plain.readUInt32LE(at + 4);
       const kind = plain[at + 8]!;
-      if (end > plain.length || (kind === Reply && this.#size > 0)) return undefined;
+      if (end > plain.length || ((kind === Reply || kind === Sent) && this.#size > 0)) return undefined;
       const bytes = plain.subarray(at + frameHeadSize, end);
       const frame = { exchange: plain.readUInt32LE(at), at: plain.readUIntLE(at + 9, 6) };
       at = end;
       if (kind === Reply) frames.push({ ...frame, direction: 'reply', bytes });
+      else if (kind === Sent) frames.push({ ...frame, direction: 'sent', bytes });
       else if (kind === Request) frames.push({ ...frame, direction: 'request', bytes: this.#whole(bytes) });
       else if (kind !== RequestPart || !this.#keep(bytes)) return undefined;
     }

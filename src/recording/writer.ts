@@ -14,7 +14,7 @@ import {
   writeFully,
 } from './files.ts';
 import { digestSize, encodeHeader, encodeSeal, encodeSegmentHeader, segmentLimit, sha256 } from './format.ts';
-import { type FrameKind, frameHeadSize, Reply, Request, RequestPart, writeFrameHead } from './frame.ts';
+import { type FrameKind, frameHeadSize, Reply, Request, RequestPart, Sent, writeFrameHead } from './frame.ts';
 import type { Pressure } from './pressure.ts';
 
 /** What all recordings of a recorder share. */
@@ -109,10 +109,18 @@ export class RecordingWriter implements SessionRecording {
       this.#fail(new Error('requests come faster than they can be recorded'));
   }
 
+  sent(exchange: number, bytes: Buffer): Promise<void> | undefined {
+    return this.#stream(exchange, Sent, bytes);
+  }
+
   reply(exchange: number, bytes: Buffer): Promise<void> | undefined {
+    return this.#stream(exchange, Reply, bytes);
+  }
+
+  #stream(exchange: number, kind: typeof Reply | typeof Sent, bytes: Buffer): Promise<void> | undefined {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#closed !== undefined) return Promise.reject(new Refusal('SESSION_ENDED', 'the recording is closed'));
-    this.#append(exchange, Reply, bytes);
+    this.#append(exchange, kind, bytes);
     if (this.#inFlight < this.#deps.sessionLimit && !this.#deps.pressure.over) return undefined;
     return this.#wait();
   }
@@ -146,7 +154,7 @@ export class RecordingWriter implements SessionRecording {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #append(exchange: number, kind: typeof Request | typeof Reply, bytes: Buffer): void {
+  #append(exchange: number, kind: typeof Request | typeof Reply | typeof Sent, bytes: Buffer): void {
     const at = this.#elapsed();
     let from = 0;
     do {

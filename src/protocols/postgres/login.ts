@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Connection, Gateway, Line } from '../../gateway/protocol.ts';
 import { PeerError, Refusal } from '../../model/errors.ts';
+import { handshake } from '../../wire/handshake.ts';
 import { PacketReader } from '../../wire/packets.ts';
 import {
   authenticationCleartextPassword,
@@ -79,7 +80,7 @@ async function secure(
   socket.unshift(first);
   if (first[0] === 0x16) {
     reader[Symbol.dispose]();
-    socket = await handshake(socket, connection.tls, signal);
+    socket = await handshake(socket, connection.tls, ['postgresql'], signal);
     // Direct TLS must say that it means PostgreSQL, or a cross-protocol attack could speak to us (libpq, sslnegotiation=direct).
     if ((socket as TLSSocket).alpnProtocol !== 'postgresql')
       throw new PeerError('CLIENT_PROTOCOL', 'direct TLS needs ALPN protocol "postgresql"');
@@ -112,7 +113,7 @@ async function secure(
       if (encrypted) return undefined;
       socket.write('S');
       reader[Symbol.dispose]();
-      socket = await handshake(socket, connection.tls, signal);
+      socket = await handshake(socket, connection.tls, ['postgresql'], signal);
       reader = new PacketReader(socket, signal);
       encrypted = true;
     }
@@ -128,29 +129,6 @@ async function readStartup(reader: PacketReader): Promise<StartupPacket | undefi
   if (body === undefined) return undefined;
   const parsed = parseStartupPacket(Buffer.concat([head, body]));
   return parsed?.packet;
-}
-
-function handshake(socket: Socket, secureContext: SecureContext, signal: AbortSignal): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const tls = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['postgresql'] });
-    const failed = () =>
-      reject(signal.aborted ? (signal.reason as Error) : new PeerError('CLIENT_PROTOCOL', 'the TLS handshake failed'));
-    const aborted = () => {
-      socket.destroy();
-      failed();
-    };
-    signal.addEventListener('abort', aborted, { once: true });
-    tls.once('error', failed);
-    tls.once('close', failed);
-    tls.once('secure', () => {
-      signal.removeEventListener('abort', aborted);
-      tls.off('error', failed);
-      tls.off('close', failed);
-      tls.on('error', () => tls.destroy());
-      tls.setNoDelay(true);
-      resolve(tls);
-    });
-  });
 }
 
 /** Startup parameters, then the token as a cleartext password: inside TLS, the one form that carries any token. */

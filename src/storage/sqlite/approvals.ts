@@ -96,6 +96,7 @@ const requestBody = z.object({
   verb: z.string(),
   text: z.string(),
   parameters: z.array(z.string().nullable()).exactOptional(),
+  preview: z.string().exactOptional(),
   resources: z.array(z.string()),
   rule: z.string(),
   policyVersion: z.string(),
