@@ -46,6 +46,7 @@ export interface Config {
   readonly limits: {
     readonly loginMs: number;
     readonly sessionMs: number;
+    readonly restMs: number;
     readonly commandBytes: number;
     readonly connections: number;
   };
@@ -252,6 +253,7 @@ function toConfig(parsed: Frame, file: string, targets: ReadonlyMap<string, Targ
     limits: {
       loginMs: parsed.limits.login,
       sessionMs: parsed.limits.session,
+      restMs: parsed.limits.rest,
       commandBytes: parsed.limits.commandBytes,
       connections: parsed.limits.connections,
     },

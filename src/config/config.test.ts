@@ -120,7 +120,7 @@ describe('a configuration', () => {
       externalUrl: 'https://gateway.example',
       tickets: { maxTtlMinutes: 5, maxLive: 3 },
       approvals: { ttlMs: 600_000 },
-      limits: { loginMs: 5000, sessionMs: 43_200_000, commandBytes: 65_536, connections: 10 },
+      limits: { loginMs: 5000, sessionMs: 43_200_000, restMs: 60_000, commandBytes: 65_536, connections: 10 },
     });
     expect(config.targets.get('orders')).toEqual({
       name: 'orders',

@@ -160,6 +160,7 @@ export const frame = z.strictObject({
     .strictObject({
       login: duration.default(10_000).describe('from accepting a connection to the end of its login'),
       session: duration.default(43_200_000).describe('the longest that a session may last'),
+      rest: duration.default(60_000).describe('how long a session of single requests (HTTP, git) outlives its last one'),
       commandBytes: bytes.default(256 * 1024).describe('the largest command'),
       connections: z.number().int().min(1).max(100_000).default(2000).describe('open connections per listener'),
     })

@@ -78,6 +78,8 @@ export interface Limits {
   readonly loginMs: number;
   /** The longest a session may last, ms. */
   readonly sessionMs: number;
+  /** How long a session outlives its last command where commands come on connections of their own, ms. */
+  readonly restMs: number;
   /** Largest command text, bytes. */
   readonly commandBytes: number;
 }

@@ -23,6 +23,7 @@ async function startPostgresUnderTest(): Promise<ProtocolUnderTest> {
       allowed: 'select status from orders where id = 3',
       allowedShows: 'paid',
       denied: 'drop table orders',
+      deniedBy: 'agents-no-schema-change',
       notUnderstood: 'selec status from orders',
       held: (number) => `delete from orders where id = ${10 + number}`,
       classified: 'select id, name, ssn from customers',
