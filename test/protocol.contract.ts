@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ReplayItem } from '../src/gateway/protocol.ts';
 import type { ApprovalRequest } from '../src/model/approval.ts';
 import type { RecordedEvent } from '../src/model/event.ts';
-import type { TestGateway } from './support/gateway.ts';
+import type { BareGateway } from './support/gateway.ts';
 
 /** What one client of the protocol got for one command. */
 export interface Answer {
@@ -21,7 +21,7 @@ export interface ContractClient {
 
 /** One protocol in front of a real target, behind a real gateway with the demonstration's policies. */
 export interface ProtocolUnderTest {
-  readonly gateway: TestGateway;
+  readonly gateway: BareGateway;
   open(who: 'agent' | 'dana' | 'other-agent'): Promise<ContractClient>;
   /** Tries to get in with a credential that is no good. Resolves with what the client was told. */
   refusedLogin(credential: string): Promise<string>;
@@ -256,7 +256,7 @@ function ends(use: Use): void {
     const { gateway, open, stopTarget } = use();
     await stopTarget();
     const attempt = await open('agent').then(
-      (client) => client.run('anything'),
+      (client) => client.run(use().commands.allowed),
       (error: unknown) => ({ ok: false, shown: error instanceof Error ? error.message : String(error) }),
     );
     expect(attempt.ok).toBe(false);
@@ -265,25 +265,25 @@ function ends(use: Use): void {
   });
 }
 
-async function requestFor(gateway: TestGateway, text: string): Promise<ApprovalRequest> {
+async function requestFor(gateway: BareGateway, text: string): Promise<ApprovalRequest> {
   const { body } = await gateway.call('dana', 'GET', '/v1/approvals?state=open&limit=500');
   const found = (body as { items: ApprovalRequest[] }).items.find((request) => request.text === text);
   if (found === undefined) throw new Error(`no open request for ${text}`);
   return found;
 }
 
-async function lastSession(gateway: TestGateway): Promise<{ readonly id: string }> {
+async function lastSession(gateway: BareGateway): Promise<{ readonly id: string }> {
   await sleep(100); // The end of a session is written when its recording is sealed.
   const { body } = await gateway.call('dana', 'GET', '/v1/sessions?limit=1&principal=test:agent');
   return (body as { items: { id: string }[] }).items[0]!;
 }
 
-async function events(gateway: TestGateway, session: string): Promise<readonly RecordedEvent[]> {
+async function events(gateway: BareGateway, session: string): Promise<readonly RecordedEvent[]> {
   const { body } = await gateway.call('dana', 'GET', `/v1/audit/events?limit=500&session=${session}`);
   return (body as { items: RecordedEvent[] }).items.toSorted((a, b) => a.seq - b.seq);
 }
 
-async function replayOf(gateway: TestGateway, session: string): Promise<readonly ReplayItem[]> {
+async function replayOf(gateway: BareGateway, session: string): Promise<readonly ReplayItem[]> {
   const { status, body } = await gateway.call('dana', 'GET', `/v1/sessions/${session}/replay`);
   expect(status).toBe(200);
   return String(body)

@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { type ProtocolUnderTest, protocolContract } from '../protocol.contract.ts';
-import { startGateway } from '../support/gateway.ts';
+import { startBareGateway, startGateway } from '../support/gateway.ts';
+import { callGateway } from '../support/http-client.ts';
+import { customers, startHttpUpstream } from '../support/http-upstream.ts';
 
 protocolContract('postgres', startPostgresUnderTest);
+protocolContract('http', startHttpUnderTest);
 
 async function startPostgresUnderTest(): Promise<ProtocolUnderTest> {
   const gateway = await startGateway({
@@ -59,5 +63,59 @@ async function startPostgresUnderTest(): Promise<ProtocolUnderTest> {
     targetLog: async () => gateway.postgres.log(),
     stopTarget: () => gateway.postgres.stop(),
     stop: () => gateway.stop(),
+  };
+}
+
+async function startHttpUnderTest(): Promise<ProtocolUnderTest> {
+  const upstream = await startHttpUpstream();
+  const credential = 'key-of-the-target-4711';
+  const gateway = await startBareGateway({
+    files: { 'api.key': credential },
+    limits: { rest: '250ms' },
+    targets: {
+      api: {
+        protocol: 'http',
+        address: `http://127.0.0.1:${upstream.port}`,
+        internal: true,
+        credential: { file: './api.key', as: 'bearer' },
+        labels: { env: 'prod' },
+        hold: '300ms',
+        classify: { '$.customers[*].ssn': 'pii.ssn' },
+      },
+    },
+  });
+  const run = async (token: string, command: string) => {
+    const [method = '', path = ''] = command.split(' ');
+    const { status, body } = await callGateway(gateway, token, method, `/api${path}`);
+    return { ok: status < 400, shown: body };
+  };
+  return {
+    gateway,
+    credential,
+    commands: {
+      allowed: 'GET /orders/3',
+      allowedShows: 'paid',
+      denied: 'DELETE /orders/3',
+      deniedBy: 'agents-no-deletes',
+      notUnderstood: 'GET /orders/%2e%2e/customers',
+      held: (number) => `POST /orders/${10 + number}/refund`,
+      classified: 'GET /customers',
+      secret: customers[0]!.ssn,
+      classifiedShows: 'Ada Lovelace',
+    },
+    async open(who) {
+      const token = await gateway.tokenOf(who);
+      return {
+        run: (command) => run(token, command),
+        close: () => sleep(350), // the session rests, and ends
+      };
+    },
+    refusedLogin: async (token) => (await run(token, 'GET /orders/3')).shown,
+    targetLog: async () => upstream.log(),
+    stopTarget: () => upstream.stop(),
+    async stop() {
+      await gateway.stop();
+      await upstream.stop().catch(() => undefined);
+    },
   };
 }

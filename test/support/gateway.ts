@@ -26,24 +26,21 @@ export interface TestGatewayOptions {
   readonly targets?: Readonly<Record<string, unknown>>;
 }
 
-export interface TestGateway {
+/** A whole gateway in this process, as main.ts composes it. */
+export interface BareGateway {
   readonly running: Running;
-  readonly postgres: TestPostgres;
   readonly issuer: TestIssuer;
   readonly folder: string;
   readonly ca: string;
   readonly caFile: string;
-  readonly port: number;
   readonly api: string;
+  /** Where HTTP and what travels in it is served. */
+  readonly http: string;
   /** A token for a caller: `agent` is a CI agent owned by sam, `dana` is in group dba, `sam` in engineers. */
   tokenOf(who: 'agent' | 'dana' | 'sam' | 'other-agent'): Promise<string>;
-  /** node-postgres through the gateway. */
-  client(who: Parameters<TestGateway['tokenOf']>[0], options?: pg.ClientConfig): Promise<pg.Client>;
-  /** Straight to the server, past the gateway, as superuser. */
-  direct(): Promise<pg.Client>;
   /** The HTTP API as somebody. */
   call(
-    who: Parameters<TestGateway['tokenOf']>[0],
+    who: Parameters<BareGateway['tokenOf']>[0],
     method: string,
     path: string,
     body?: unknown,
@@ -51,9 +48,18 @@ export interface TestGateway {
   stop(): Promise<void>;
 }
 
+/** The same in front of a real PostgreSQL server. */
+export interface TestGateway extends BareGateway {
+  readonly postgres: TestPostgres;
+  readonly port: number;
+  /** node-postgres through the gateway. */
+  client(who: Parameters<TestGateway['tokenOf']>[0], options?: pg.ClientConfig): Promise<pg.Client>;
+  /** Straight to the server, past the gateway, as superuser. */
+  direct(): Promise<pg.Client>;
+}
+
 const demoPolicies = resolve(fileURLToPath(new URL('../../policies/demo', import.meta.url)));
 
-/** A whole gateway in this process, on a real PostgreSQL server, as main.ts composes it. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sallyport-test-'));
   const [postgres, issuer] = await Promise.all([startPostgres(options.postgres), startTestIssuer()]);
@@ -62,37 +68,26 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   shopUrl.pathname = '/shop';
   await sql(superuser.href, 'create database shop');
   if (options.schema !== undefined) await sql(shopUrl.href, options.schema);
-  const file = join(folder, 'sallyport.yaml');
   writeFileSync(join(folder, 'password'), postgres.superuser.password, { mode: 0o600 });
-  writeFileSync(file, stringify(gatewayConfiguration(options, folder, postgres, issuer, superuser)));
-  const warnings: string[] = [];
-  const running = await start(file, (level, message, fields) => {
-    if (level !== 'info') warnings.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
-    if (process.env.SALLYPORT_TEST_LOG !== undefined)
-      process.stderr.write(`${level}: ${message} ${JSON.stringify(fields ?? {})}\n`);
-  });
-  const ca = readFileSync(running.caFile!, 'utf8');
-  const { port } = running.addresses.postgres!;
-  const api = `https://127.0.0.1:${running.addresses.api!.port}`;
-  const tokenOf: TestGateway['tokenOf'] = (who) => issuer.token(claimsOf(who));
-  return {
-    running,
-    postgres,
-    issuer,
+  const bare = await startBare(
+    gatewayConfiguration(options, folder, postgres, issuer, superuser),
     folder,
-    ca,
-    caFile: running.caFile!,
+    issuer,
+    options.folder !== undefined,
+  );
+  const { port } = bare.running.addresses.postgres!;
+  return {
+    ...bare,
+    postgres,
     port,
-    api,
-    tokenOf,
     async client(who, extra = {}) {
       const client = new pg.Client({
         host: '127.0.0.1',
         port,
         database: 'shop',
         user: 'anyone',
-        password: await tokenOf(who),
-        ssl: { ca, servername: 'localhost' },
+        password: await bare.tokenOf(who),
+        ssl: { ca: bare.ca, servername: 'localhost' },
         ...extra,
       });
       client.on('error', () => undefined); // An ended session is the test's to notice by its queries.
@@ -104,11 +99,62 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
       await client.connect();
       return client;
     },
+    async stop() {
+      await bare.stop();
+      await postgres.stop();
+    },
+  };
+}
+
+/** A gateway without a database; `files` are put into its folder first, for targets to refer to. */
+export async function startBareGateway(
+  options: Pick<TestGatewayOptions, 'policies' | 'targets' | 'plaintext' | 'folder'> & {
+    readonly files?: Readonly<Record<string, string>>;
+    readonly limits?: Readonly<Record<string, unknown>>;
+  } = {},
+): Promise<BareGateway> {
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+  const issuer = await startTestIssuer();
+  for (const [name, text] of Object.entries(options.files ?? {}))
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+  const configuration = {
+    ...frameOf(options, folder, issuer),
+    listen: { api: '127.0.0.1:0', http: '127.0.0.1:0' },
+    targets: options.targets ?? {},
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  };
+  return startBare(configuration, folder, issuer, options.folder !== undefined);
+}
+
+async function startBare(
+  configuration: object,
+  folder: string,
+  issuer: TestIssuer,
+  keep: boolean,
+): Promise<BareGateway> {
+  const file = join(folder, 'sallyport.yaml');
+  writeFileSync(file, stringify(configuration));
+  const running = await start(file, (level, message, fields) => {
+    if (process.env.SALLYPORT_TEST_LOG !== undefined)
+      process.stderr.write(`${level}: ${message} ${JSON.stringify(fields ?? {})}\n`);
+  });
+  const ca = readFileSync(running.caFile!, 'utf8');
+  const api = `https://127.0.0.1:${running.addresses.api!.port}`;
+  const tokenOf: BareGateway['tokenOf'] = (who) => issuer.token(claimsOf(who));
+  return {
+    running,
+    issuer,
+    folder,
+    ca,
+    caFile: running.caFile!,
+    api,
+    http: `https://127.0.0.1:${running.addresses.http?.port}`,
+    tokenOf,
     call: async (who, method, path, body) => request(api, ca, await tokenOf(who), method, path, body),
     async stop() {
       await running.stop();
-      await Promise.all([postgres.stop(), issuer.close()]);
-      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+      await issuer.close();
+      if (!keep) rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -132,6 +178,27 @@ export function gatewayConfiguration(
   issuer: TestIssuer,
   superuser: URL,
 ) {
+  return {
+    ...frameOf(options, folder, issuer),
+    targets: {
+      shop: {
+        protocol: 'postgres',
+        address: `127.0.0.1:${postgres.port}`,
+        database: 'shop',
+        tls: { mode: 'disable' },
+        credential: { user: superuser.username, file: './password' },
+        labels: { env: 'prod' },
+        hold: `${options.holdMs ?? 300}ms`,
+        ...(options.detectors === undefined ? {} : { detectors: options.detectors }),
+        classify: options.classify ?? {},
+      },
+      ...options.targets,
+    },
+  };
+}
+
+/** All of it but the targets. */
+function frameOf(options: Pick<TestGatewayOptions, 'policies' | 'plaintext'>, folder: string, issuer: TestIssuer) {
   let policies = demoPolicies;
   if (options.policies !== undefined) {
     policies = join(folder, 'policies');
@@ -156,20 +223,6 @@ export function gatewayConfiguration(
         groups: { claims: 'groups' },
       },
     ],
-    targets: {
-      shop: {
-        protocol: 'postgres',
-        address: `127.0.0.1:${postgres.port}`,
-        database: 'shop',
-        tls: { mode: 'disable' },
-        credential: { user: superuser.username, file: './password' },
-        labels: { env: 'prod' },
-        hold: `${options.holdMs ?? 300}ms`,
-        ...(options.detectors === undefined ? {} : { detectors: options.detectors }),
-        classify: options.classify ?? {},
-      },
-      ...options.targets,
-    },
     policies,
     ...(options.plaintext === true ? { plaintext: { loopback: true } } : {}),
   };

@@ -1,0 +1,112 @@
+import { Refusal } from '../../../model/errors.ts';
+import type { TargetCredential } from '../../../model/target.ts';
+import { type Body, type BodySink, field, type RequestHead } from '../../../web/message.ts';
+import type { KnownBody } from '../classify/body.ts';
+import { refusePresigned } from '../classify/presigned.ts';
+import type { HttpSettings } from '../settings.ts';
+import { authorise } from './authorise.ts';
+import type { OutgoingHead } from './head.ts';
+import { type Injection, secretsOf } from './injection.ts';
+import { createInjector, type Injector } from './injector.ts';
+import { type ReflectionGuard, reflectionGuard, type Spellings, spellings } from './reflection.ts';
+import { planPayload, relayPayload } from './sigv4/relay.ts';
+import { signedToken, verifyV4 } from './sigv4/verify.ts';
+
+/** Who the gateway is to one target, for one session. */
+export interface Credentials {
+  /**
+   * Takes the caller's credentials out of a request and puts the target's in. Rejects with Refusal: LOGIN_FAILED for a signature that
+   * is wrong, UPSTREAM_UNAVAILABLE where there is no credential to be had.
+   */
+  put(head: OutgoingHead, given: Given): Promise<Put>;
+}
+
+/** The request as its caller sent it. */
+export interface Given {
+  readonly request: RequestHead;
+  readonly body: Body;
+  readonly known: KnownBody;
+  /** Content-Length as it came; undefined where there was none. */
+  readonly length: number | undefined;
+}
+
+export interface Put {
+  readonly head: OutgoingHead;
+  /** What goes upstream: the body as it came, or checked and signed anew. */
+  readonly body: Body;
+  /** Names of what was taken out, for the audit log. */
+  readonly stripped: readonly string[];
+  /** Keeps the credential out of the reply. One a request. */
+  readonly guard: ReflectionGuard;
+}
+
+/** `injector` keeps tokens that were exchanged; give one to all sessions of a target. */
+export function openCredentials(
+  settings: HttpSettings,
+  credential: TargetCredential,
+  injector: Injector = createInjector(settings.credential?.as, { now: Date.now, fetch }),
+  now: () => number = Date.now,
+): Credentials {
+  let known: { readonly injection: Injection; readonly spelled: Spellings } | undefined;
+  return {
+    async put(head, given) {
+      const injection = await injector.prepare(credential);
+      if (known === undefined || !sameSecrets(known.injection, injection))
+        known = { injection, spelled: spellings(secretsOf(injection)) };
+      const guard = reflectionGuard(known.spelled);
+      const { cookies } = settings;
+      if (injection.kind !== 'aws') {
+        const { head: ready, stripped } = authorise(head, injection, { cookies, now: now() });
+        return { head: ready, body: given.body, stripped, guard };
+      }
+      return { ...putSigned(head, given, injection, { cookies, now: now() }), guard };
+    },
+  };
+}
+
+function sameSecrets(a: Injection, b: Injection): boolean {
+  return a === b || secretsOf(a).join('\0') === secretsOf(b).join('\0');
+}
+
+function putSigned(
+  head: OutgoingHead,
+  { request, body, known, length }: Given,
+  injection: Injection & { readonly kind: 'aws' },
+  { cookies, now }: { readonly cookies: 'drop' | 'pass'; readonly now: number },
+): Omit<Put, 'guard'> {
+  const { region, service } = injection.key;
+  refusePresigned(request.target);
+  const token = signedToken(request.fields);
+  const verified =
+    token === undefined ? undefined : verifyV4(request, { token, region, service, now, body: known, length });
+  const plan = planPayload(head.fields, verified, known, body.length, service);
+  const trailers = field(head.fields, 'x-amz-trailer');
+  const { payload, decodedLength } = plan;
+  const options = { cookies, now, payload, decodedLength };
+  const { head: ready, stripped, seed } = authorise({ ...head, fields: plan.fields }, injection, options);
+  if (seed === undefined) throw new Refusal('INTERNAL', 'the request was not signed');
+  return {
+    head: ready,
+    body: relayed(body, plan.length, (next) => relayPayload(plan, verified, seed, trailers, next)),
+    stripped,
+  };
+}
+
+/** A body that goes through stages. One that a stage finds wrong is not read any further. */
+function relayed(body: Body, length: number | undefined, stages: (next: BodySink) => BodySink): Body {
+  return {
+    length,
+    pipe(sink) {
+      const next: BodySink = {
+        data: (bytes) => sink.data(bytes),
+        end: (trailers) => sink.end(trailers),
+        fail(error) {
+          body.cancel();
+          sink.fail(error);
+        },
+      };
+      body.pipe(stages(next));
+    },
+    cancel: () => body.cancel(),
+  };
+}

@@ -1,0 +1,260 @@
+import type { Permit } from '../../audit/permit.ts';
+import type { Exchange, Masks, Reply } from '../../gateway/protocol.ts';
+import type { ApprovalRequest } from '../../model/approval.ts';
+import type { Command } from '../../model/command.ts';
+import { type PeerError, Refusal } from '../../model/errors.ts';
+import type { Outcome } from '../../model/event.ts';
+import type { BodyMasker } from '../../web/bodies/masker.ts';
+import type { OutgoingCall } from '../../web/connection.ts';
+import type { AnswerSink, Fields, ResponseHead, ServerCall, Tunnel } from '../../web/message.ts';
+import { refuseCall } from '../../web/problem.ts';
+
+/** What comes back, in order: the head, bytes of the body without their coding, the end. */
+export type HttpFrame =
+  | { readonly kind: 'head'; readonly head: ResponseHead }
+  | { readonly kind: 'data'; readonly bytes: Buffer }
+  | { readonly kind: 'end'; readonly trailers: Fields };
+
+/** How one reply is shown: made from its head. */
+export interface Showing {
+  readonly head: ResponseHead;
+  readonly masker: BodyMasker;
+  /** Masks trailers. */
+  trailers(fields: Fields): Fields;
+}
+
+/** How one request reaches the target and its reply the caller. */
+export interface HttpRoute {
+  readonly call: ServerCall;
+  readonly command: Command;
+  readonly refusal?: Refusal;
+  /** Fires when the session must end; its reason is a Refusal. */
+  readonly ended: AbortSignal;
+  /** The request as it goes into the recording. */
+  readonly described: object;
+  /** Where the caller can ask what became of a held request. */
+  statusPath(id: string): string;
+  /** Sends it; the target's answer without its coding goes to `answer`. */
+  send(permit: Permit, reply: Reply<HttpFrame>, answer: AnswerSink): OutgoingCall;
+  /** Throws Refusal MASK_IMPOSSIBLE where the body cannot be shown. */
+  show(head: ResponseHead, masks: Masks): Showing;
+  /** Where the shown body goes, with its coding put on again. */
+  coder(): Coder;
+  /** What else the outcome says. */
+  detail(): Outcome['detail'];
+  /** The target has accepted an upgrade. Resolves when both sides have hung up. */
+  switched?(fields: Fields, tunnel: Tunnel, reply: Reply<HttpFrame>): Promise<Pick<Outcome, 'status' | 'errorCode'>>;
+}
+
+/** Towards the caller, behind the masks. */
+export interface Coder {
+  data(bytes: Buffer): Promise<void> | undefined;
+  end(trailers: Fields): void;
+}
+
+/** A request's half of the line. One a request. */
+export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
+  readonly command: Command;
+  readonly refusal: Refusal | undefined;
+  readonly mayWait: boolean;
+  readonly cancelled: AbortSignal;
+  /** Resolves when the caller has its answer, or has gone. */
+  readonly finished: Promise<void>;
+  readonly #finish: () => void;
+  readonly #route: HttpRoute;
+  readonly #async: boolean;
+  readonly #broken = () => this.#abandon();
+  #reply: Reply<HttpFrame> | undefined;
+  #outgoing: OutgoingCall | undefined;
+  #showing: Showing | undefined;
+  #coder: Coder | undefined;
+  #shown: HttpFrame | undefined;
+  #status = 0;
+  #pending: { readonly id: string } | undefined;
+  #over = false;
+
+  constructor(route: HttpRoute, respondAsync: boolean) {
+    const { call, ended } = route;
+    this.#route = route;
+    this.#async = respondAsync;
+    this.command = route.command;
+    this.refusal = route.refusal;
+    this.mayWait = !respondAsync;
+    this.cancelled = call.signal;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.#finish = resolve;
+    call.signal.addEventListener('abort', this.#broken, { once: true });
+    ended.addEventListener('abort', this.#broken, { once: true });
+    if (call.signal.aborted || ended.aborted) queueMicrotask(this.#broken);
+  }
+
+  maskable(): undefined {
+    return undefined; // what a reply holds is known when its head is there
+  }
+
+  describe(): string {
+    return JSON.stringify(this.#route.described);
+  }
+
+  forward(permit: Permit, reply: Reply<HttpFrame>): void {
+    this.#reply = reply;
+    if (this.#over) reply.end({ status: 'cancelled' });
+    else this.#outgoing = this.#route.send(permit, reply, this);
+  }
+
+  // What the target answers.
+
+  informed(status: number, fields: Fields): void {
+    if (!this.#over) this.#route.call.inform(status, fields);
+  }
+
+  head(head: ResponseHead): void {
+    this.#status = head.status;
+    void this.#frame({ kind: 'head', head });
+  }
+
+  data(bytes: Buffer): Promise<void> | undefined {
+    return this.#frame({ kind: 'data', bytes });
+  }
+
+  end(trailers: Fields): void {
+    void this.#frame({ kind: 'end', trailers });
+    this.#conclude(this.#status >= 400 ? { status: 'error', errorCode: String(this.#status) } : { status: 'ok' });
+  }
+
+  fail(error: PeerError | Refusal): void {
+    if (this.#over) return;
+    const { call } = this.#route;
+    if (call.answered) call.abort();
+    else this.#tell(error instanceof Refusal ? error : new Refusal(error.kind, error.message));
+    this.#conclude({ status: 'error', errorCode: error.kind });
+  }
+
+  switched(fields: Fields, tunnel: Tunnel): void {
+    const { switched } = this.#route;
+    if (this.#over || this.#reply === undefined || switched === undefined) {
+      tunnel.abort();
+      this.fail(new Refusal('UPSTREAM_PROTOCOL', 'the target switched protocols unasked'));
+      return;
+    }
+    this.#status = 101;
+    switched.call(this.#route, fields, tunnel, this.#reply).then(
+      (outcome) => this.#conclude(outcome),
+      () => this.#conclude({ status: 'error', errorCode: 'INTERNAL' }),
+    );
+  }
+
+  #frame(frame: HttpFrame): Promise<void> | undefined {
+    return this.#over ? undefined : this.#reply?.frames(frame, 0);
+  }
+
+  // What the core asks for.
+
+  mask(frame: HttpFrame, masks: Masks): Buffer {
+    if (frame.kind === 'head') {
+      this.#showing = this.#route.show(frame.head, masks);
+      this.#shown = { kind: 'head', head: this.#showing.head };
+      const { status, fields } = this.#showing.head;
+      return Buffer.from(`${JSON.stringify({ status, fields })}\n`);
+    }
+    const masker = this.#showing?.masker;
+    if (frame.kind === 'data') {
+      const bytes = masker === undefined ? frame.bytes : masker.write(frame.bytes);
+      this.#shown = { kind: 'data', bytes };
+      return bytes;
+    }
+    this.#shown = { kind: 'end', trailers: this.#showing?.trailers(frame.trailers) ?? [] };
+    return masker === undefined ? nothing : masker.end();
+  }
+
+  respond(bytes: Buffer): Promise<void> | undefined {
+    const shown = this.#shown;
+    if (shown === undefined || this.#over) return undefined;
+    if (shown.kind === 'head') {
+      this.#coder = this.#route.coder();
+      this.#route.call.answer(shown.head);
+      return undefined;
+    }
+    const taken = bytes.length === 0 ? undefined : this.#coder?.data(bytes);
+    if (shown.kind === 'end') {
+      if (taken === undefined) this.#coder?.end(shown.trailers);
+      else void taken.then(() => this.#coder?.end(shown.trailers));
+    }
+    return taken;
+  }
+
+  refuse(refusal: Refusal): void {
+    this.#tell(refusal);
+    this.#leave();
+  }
+
+  withhold(refusal: Refusal): void {
+    if (this.#over) return;
+    this.#outgoing?.cancel();
+    if (this.#route.call.answered) this.#route.call.abort();
+    else this.#tell(refusal);
+    this.#conclude({ status: 'error', errorCode: refusal.kind });
+  }
+
+  pending({ id }: ApprovalRequest): void {
+    this.#pending = { id };
+  }
+
+  /** A held request whose caller prefers not to wait gets 202 and where to ask (RFC 7240 §4.1); it is sent when it comes again after a yes. */
+  #tell(refusal: Refusal): void {
+    const { call } = this.#route;
+    if (this.#over || call.answered || call.signal.aborted) return;
+    const id = this.#pending?.id ?? idOf(refusal);
+    const location = refusal.kind === 'APPROVAL_PENDING' && id !== undefined ? this.#route.statusPath(id) : undefined;
+    if (location === undefined || !this.#async) {
+      refuseCall(call, refusal, location === undefined ? [] : ['location', location]);
+      return;
+    }
+    const { code, message } = refusal;
+    const { rule, link, advice } = refusal.details;
+    const body = Buffer.from(`${JSON.stringify({ id, state: 'open', code, detail: message, rule, link, advice })}\n`);
+    call.body.cancel();
+    call.answer({
+      status: 202,
+      fields: [
+        ...['content-type', 'application/json', 'cache-control', 'no-store', 'location', location],
+        ...['preference-applied', 'respond-async', 'retry-after', '15'],
+      ],
+      length: body.length,
+    });
+    void call.write(body);
+    call.end();
+  }
+
+  /** The caller is gone, or the session has ended. */
+  #abandon(): void {
+    if (this.#over) return;
+    const { call, ended } = this.#route;
+    this.#outgoing?.cancel();
+    if (call.answered) call.abort();
+    else if (ended.aborted && ended.reason instanceof Refusal) this.#tell(ended.reason);
+    this.#conclude({ status: 'cancelled' });
+  }
+
+  #conclude(outcome: Pick<Outcome, 'status' | 'errorCode'>): void {
+    if (this.#over) return;
+    const detail = this.#route.detail();
+    this.#reply?.end({ ...outcome, detail: { ...(this.#status === 0 ? {} : { status: this.#status }), ...detail } });
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#over = true;
+    this.#route.call.signal.removeEventListener('abort', this.#broken);
+    this.#route.ended.removeEventListener('abort', this.#broken);
+    this.#finish();
+  }
+}
+
+const nothing = Buffer.alloc(0);
+
+/** The request's id stands in the link to it. */
+function idOf({ details }: Refusal): string | undefined {
+  return details.link?.slice(details.link.lastIndexOf('/') + 1);
+}

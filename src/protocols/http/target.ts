@@ -1,0 +1,171 @@
+import type { Gateway, Inspection, Line } from '../../gateway/protocol.ts';
+import type { Classified } from '../../model/command.ts';
+import { ConfigError, Refusal } from '../../model/errors.ts';
+import type { Target } from '../../model/target.ts';
+import { type BodyRules, bodyRules } from '../../web/bodies/rules.ts';
+import type { RequestHead } from '../../web/message.ts';
+import { readHost } from '../../web/upstream/addresses.ts';
+import { openUpstream, type Upstream } from '../../web/upstream/upstream.ts';
+import { classifyRequest, type KnownBody, type Rules } from './classify/classify.ts';
+import { openRules } from './classify/rules.ts';
+import { type Credentials, openCredentials } from './credentials/credentials.ts';
+import { createInjector, type Injector } from './credentials/injector.ts';
+import { type ClassifiedField, type HttpSettings, parseClassifiedField } from './settings.ts';
+
+/** Requests without a body that mean the same as one before: their meaning, and so their decision, is remembered. */
+const mostMeanings = 2000;
+
+/** One configured target: what its settings make of requests and replies, and the way to it. */
+export class HttpTarget {
+  readonly settings: HttpSettings;
+  readonly rules: Rules;
+  readonly upstream: Upstream;
+  readonly #target: Target<HttpSettings>;
+  readonly #classified: readonly (ClassifiedField & { readonly classification: string })[];
+  readonly #bodyRules = new Map<string, BodyRules>();
+  readonly #meanings = new Map<string, Classified>();
+  readonly #injector: Injector;
+  readonly #credentials = new WeakMap<Line, Promise<Credentials>>();
+
+  /** Throws ConfigError for an OpenAPI document that cannot be used. */
+  constructor(target: Target<HttpSettings>) {
+    const { settings, name } = target;
+    const { scheme, host, port } = settings.address;
+    const dialled = readHost(host);
+    if (dialled === undefined) throw new ConfigError(`targets.${name}.address: ${host} is no host that can be dialled`);
+    this.settings = settings;
+    this.rules = openRules(settings);
+    this.#target = target;
+    this.#injector = createInjector(settings.credential?.as, { now: Date.now, fetch });
+    this.#classified = Object.entries(settings.classify).flatMap(([written, classification]) => {
+      const field = parseClassifiedField(written);
+      return field === undefined ? [] : [{ ...field, classification }];
+    });
+    const { tls, http, internal } = settings;
+    this.upstream = openUpstream({ name, scheme, host: dialled, port, http, tls, internal });
+  }
+
+  /** Throws what `classifyRequest` throws. */
+  classified(request: RequestHead, path: string, body: KnownBody): Classified {
+    if (body !== undefined || path.length > 500 || mayOverride(request))
+      return classifyRequest(request, path, body, this.rules);
+    const key = `${request.method} ${path}`;
+    let meaning = this.#meanings.get(key);
+    if (meaning === undefined) {
+      meaning = classifyRequest(request, path, body, this.rules);
+      if (this.#meanings.size >= mostMeanings) this.#meanings.clear();
+      this.#meanings.set(key, meaning);
+    }
+    return meaning;
+  }
+
+  /** What is classified in the reply to such a request. */
+  bodyRulesFor({ verb, resources }: Classified): BodyRules {
+    const paths = resources.flatMap(({ type, id }) => (type === 'Path' ? [id] : []));
+    const list = this.#classified.filter(
+      ({ method, route }) =>
+        (method === undefined || method === verb || (method === 'GET' && verb === 'HEAD')) &&
+        (route === undefined || paths.some((path) => covers(route, path))),
+    );
+    const key = list.map((rule) => this.#classified.indexOf(rule)).join();
+    let rules = this.#bodyRules.get(key);
+    if (rules === undefined) {
+      rules = bodyRules(list);
+      if (this.#bodyRules.size >= mostMeanings) this.#bodyRules.clear();
+      this.#bodyRules.set(key, rules);
+    }
+    return rules;
+  }
+
+  /** Who the gateway is to the target, fetched once a session. Rejects with Refusal UPSTREAM_UNAVAILABLE. */
+  credentials(line: Line, gateway: Gateway): Promise<Credentials> {
+    let opened = this.#credentials.get(line);
+    if (opened === undefined) {
+      opened = this.#open(gateway);
+      this.#credentials.set(line, opened);
+      // The next request tries again.
+      opened.catch(() => this.#credentials.delete(line));
+    }
+    return opened;
+  }
+
+  async #open(gateway: Gateway): Promise<Credentials> {
+    const { credential } = this.settings;
+    const secret = credential === undefined ? {} : await gateway.credential(this.#target);
+    return openCredentials(this.settings, secret, this.#injector);
+  }
+
+  /** Asks for the root of the target, to see whether it is there. */
+  async inspect(gateway: Gateway): Promise<Inspection> {
+    const { settings, upstream } = this;
+    const housekeeping = await gateway.housekeeping(this.#target);
+    const { promise, resolve } = Promise.withResolvers<{ reachable: boolean; warnings: string[] }>();
+    const { scheme, authority, basePath } = settings.address;
+    const call = upstream.housekeeping(
+      housekeeping.permit,
+      {
+        method: 'HEAD',
+        target: `${basePath}/`,
+        authority,
+        scheme,
+        fields: ['user-agent', 'sallyport', 'accept', '*/*'],
+        body: { length: 0, pipe: (sink) => sink.end([]), cancel() {} },
+      },
+      {
+        informed() {},
+        head: () => resolve({ reachable: true, warnings: [] }),
+        data: () => undefined,
+        end() {},
+        fail: (error) => resolve({ reachable: false, warnings: [error.message] }),
+        switched: (_, tunnel) => tunnel.abort(),
+      },
+    );
+    const found = await promise;
+    call.cancel();
+    housekeeping.end('looked at');
+    const routes = this.rules.routes === undefined ? 'paths as sent' : `${this.rules.routes.size} routes`;
+    const masks = this.#classified.length === 0 ? 'detectors only' : `${this.#classified.length} classified fields`;
+    return { ...found, mode: `${routes}, ${settings.detectors ? masks : `${masks}, detectors off`}` };
+  }
+}
+
+/** The targets in use; each is opened with its first request. */
+export class HttpTargets {
+  readonly #opened = new WeakMap<Target<HttpSettings>, HttpTarget>();
+
+  /** Throws Refusal UPSTREAM_UNAVAILABLE where the configuration's files cannot be used; why goes to the operator. */
+  of(target: Target<HttpSettings>, gateway: Gateway): HttpTarget {
+    let opened = this.#opened.get(target);
+    if (opened === undefined) {
+      try {
+        opened = new HttpTarget(target);
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        gateway.log('error', `target ${target.name} cannot be used`, { problem: error.message });
+        throw new Refusal('UPSTREAM_UNAVAILABLE', `the target ${target.name} is not set up properly`, {
+          advice: 'tell its operator to look at the log of the gateway',
+        });
+      }
+      this.#opened.set(target, opened);
+    }
+    return opened;
+  }
+}
+
+/** Whether some field could have a say in what a request without a body means: such a request is looked at each time. */
+function mayOverride({ fields }: RequestHead): boolean {
+  for (let index = 0; index < fields.length; index += 2)
+    if (/method|ur[il]|path|override|rewrite/.test(fields[index] as string)) return true;
+  return false;
+}
+
+/** `*` stands for one segment, `**` at the end for any rest. */
+function covers(route: string, path: string): boolean {
+  const wanted = route.split('/');
+  const given = path.split('/');
+  for (const [index, segment] of wanted.entries()) {
+    if (segment === '**' && index === wanted.length - 1) return true;
+    if (given[index] === undefined || (segment !== '*' && segment !== given[index])) return false;
+  }
+  return wanted.length === given.length;
+}

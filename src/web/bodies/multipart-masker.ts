@@ -1,0 +1,191 @@
+import type { Masks } from '../../gateway/protocol.ts';
+import { Refusal } from '../../model/errors.ts';
+import { maskerFor } from './body-kind.ts';
+import { cut, unseen } from './body-plan.ts';
+import { parseContentType } from './content-type.ts';
+import { HeldBytes } from './held-bytes.ts';
+import { type BodyLimits, type BodyMasker, type MaskerContext, nothing } from './masker.ts';
+import type { MaskedBody } from './open-body-masker.ts';
+import { type PartHead, parsePartHead } from './part-head.ts';
+import { PassedBody } from './passed-body.ts';
+import { TextMasker } from './text-masker.ts';
+import { ValueMasks } from './value-masks.ts';
+import { WholeValue } from './whole-value.ts';
+
+export type OpenMasker = (body: MaskedBody, masks: Masks, limits: BodyLimits) => BodyMasker;
+
+const longestHead = 16_384;
+const deepest = 4;
+
+type Where = 'preamble' | 'head' | 'body' | 'epilogue';
+
+/**
+ * Bodies of several parts (RFC 2046 section 5.1, RFC 7578): each part is masked by its own type, or as a whole where a rule names its
+ * field. What stands before, between and behind parts is text. Where rules apply, delimiters that readers could see differently and
+ * parts that cannot be looked at are withheld.
+ */
+export class MultipartMasker implements BodyMasker {
+  readonly #body: MaskedBody;
+  readonly #context: MaskerContext;
+  readonly #open: OpenMasker;
+  readonly #valueMasks: ValueMasks;
+  readonly #level: number;
+  /** What stands before each part, with the line feed before it. */
+  readonly #delimiter: Buffer;
+  readonly #held = new HeldBytes();
+  #where: Where = 'preamble';
+  #part: BodyMasker;
+
+  constructor(body: MaskedBody, context: MaskerContext, open: OpenMasker, level = 1) {
+    const boundary = body.type?.parameters.get('boundary');
+    if (boundary === undefined || !/^[\w'()+,./:=? -]{1,70}$/.test(boundary) || level > deepest) {
+      throw new Refusal('MASK_IMPOSSIBLE', 'the parts of the body cannot be told apart, so they cannot be masked');
+    }
+    this.#body = body;
+    this.#context = context;
+    this.#open = open;
+    this.#level = level;
+    this.#valueMasks = new ValueMasks(body.rules, context.masks);
+    this.#delimiter = Buffer.from(`\n--${boundary}`);
+    this.#part = new TextMasker(context);
+    this.#held.add(Buffer.from('\n')); // the first delimiter may be the first line
+    this.#invented = 1;
+  }
+
+  /** Bytes at the start of what is held that did not come. */
+  #invented: number;
+
+  write(bytes: Buffer): Buffer {
+    this.#held.add(bytes);
+    const shown: Buffer[] = [];
+    while (this.#step(shown, false));
+    return shown.length === 1 ? shown[0]! : Buffer.concat(shown);
+  }
+
+  end(): Buffer {
+    const shown: Buffer[] = [];
+    while (this.#step(shown, true));
+    if (this.#ruled && this.#where !== 'epilogue') throw unclear('its last delimiter is missing');
+    shown.push(this.#part.end());
+    this.#valueMasks.report();
+    return Buffer.concat(shown);
+  }
+
+  get #ruled(): boolean {
+    return this.#body.rules.list.length > 0;
+  }
+
+  /** One piece further; false when more has to come. */
+  #step(shown: Buffer[], complete: boolean): boolean {
+    if (this.#where === 'epilogue') return this.#pass(shown, this.#held.length);
+    if (this.#where === 'head') return this.#head(shown, complete);
+    const held = this.#held.bytes;
+    const found = held.indexOf(this.#delimiter);
+    if (found < 0) {
+      const safe = complete ? held.length : Math.max(0, held.length - this.#delimiter.length - 1);
+      return this.#pass(shown, safe);
+    }
+    return this.#line(shown, held, found, complete);
+  }
+
+  /** A delimiter's line is complete: the part before it is, too. */
+  #line(shown: Buffer[], held: Buffer, found: number, complete: boolean): boolean {
+    const behind = found + this.#delimiter.length;
+    const lineFeed = held.indexOf(0x0a, behind);
+    const last = held[behind] === 0x2d && held[behind + 1] === 0x2d;
+    if (lineFeed < 0 && !complete && !(last && held.length >= behind + 2)) {
+      if (held.length - behind > longestHead) throw unclear('a delimiter has something behind it');
+      // What is before it can go; its own line must be complete.
+      return this.#pass(shown, Math.max(0, found - 1)) && false;
+    }
+    const lineEnd = last ? behind + 2 : lineFeed < 0 ? held.length : lineFeed + 1;
+    const padding = held.toString('latin1', behind, lineEnd);
+    const isDelimiter = last || /^[ \t]*\r?\n?$/.test(padding);
+    if (!isDelimiter) {
+      if (this.#ruled) throw unclear('a delimiter has something behind it');
+      return this.#pass(shown, behind);
+    }
+    const crlf = found > 0 && held[found - 1] === 0x0d;
+    const first = found === 0 && this.#invented > 0;
+    if (this.#ruled && !crlf && !first) throw unclear('a delimiter has no line of its own');
+    const contentEnd = crlf ? found - 1 : found;
+    this.#pass(shown, contentEnd);
+    shown.push(this.#part.end());
+    this.#valueMasks.report();
+    const line = this.#held.take(lineEnd - contentEnd);
+    shown.push(line.subarray(this.#invented));
+    this.#invented = 0;
+    this.#where = last ? 'epilogue' : 'head';
+    this.#part = new TextMasker(this.#context);
+    return true;
+  }
+
+  #head(shown: Buffer[], complete: boolean): boolean {
+    const held = this.#held.bytes;
+    const end = headEnd(held);
+    if (end < 0) {
+      if (held.length > longestHead || (complete && held.length > 0)) throw unclear('a part has no end to its head');
+      return false;
+    }
+    const head = parsePartHead(this.#held.take(end));
+    if (head === undefined) throw unclear('the head of a part is malformed');
+    this.#part = this.#maskerOf(head);
+    const text = head.without(this.#part instanceof PassedBody ? noFields : lengths);
+    this.#context.masks.scrub(text, (whole) => [0, whole.length]);
+    shown.push(text);
+    // A part may be empty: its delimiter's line feed is the one that ended the head.
+    this.#where = 'body';
+    return true;
+  }
+
+  #maskerOf(head: PartHead): BodyMasker {
+    const { rules } = this.#body;
+    const named = head.name === undefined ? undefined : this.#valueMasks.forName(head.name);
+    if (named !== undefined) return new WholeValue(named, this.#valueMasks, this.#context);
+    const contentType = head.field('content-type') ?? 'text/plain';
+    const coded =
+      head.field('content-encoding') !== undefined ||
+      !/^(?:7bit|8bit|binary)?$/i.test(head.field('content-transfer-encoding') ?? '');
+    if (coded) {
+      if (this.#ruled) throw unseen(parseContentType(contentType));
+      return new TextMasker(this.#context);
+    }
+    const { kind, type } = maskerFor(contentType, rules);
+    const partial = head.field('content-range') !== undefined;
+    const seen = kind !== 'binary' && kind !== 'media';
+    if (partial && seen && (kind !== 'unknown' || this.#ruled)) throw cut();
+    const body = { kind, type, rules, partial };
+    const { masks, limits } = this.#context;
+    if (kind === 'multipart') return new MultipartMasker(body, this.#context, this.#open, this.#level + 1);
+    return this.#ruled || seen ? this.#open(body, masks, limits) : new PassedBody();
+  }
+
+  #pass(shown: Buffer[], count: number): boolean {
+    if (count <= this.#invented) return false;
+    const bytes = this.#held.take(count).subarray(this.#invented);
+    this.#invented = 0;
+    const outside = this.#where === 'preamble' || this.#where === 'epilogue';
+    if (outside && this.#ruled && /[^\s]/.test(bytes.toString('latin1')))
+      throw unclear('something stands outside of its parts');
+    shown.push(this.#part.write(bytes));
+    return true;
+  }
+}
+
+const noFields: ReadonlySet<string> = new Set();
+const lengths: ReadonlySet<string> = new Set(['content-length', 'content-md5', 'content-digest', 'digest']);
+
+/** Behind the empty line; the head may consist of it alone. */
+function headEnd(held: Buffer): number {
+  if (held[0] === 0x0a) return 1;
+  if (held[0] === 0x0d && held[1] === 0x0a) return 2;
+  for (let at = held.indexOf(0x0a); at >= 0; at = held.indexOf(0x0a, at + 1)) {
+    if (held[at + 1] === 0x0a) return at + 2;
+    if (held[at + 1] === 0x0d && held[at + 2] === 0x0a) return at + 3;
+  }
+  return -1;
+}
+
+function unclear(why: string): Refusal {
+  return new Refusal('MASK_IMPOSSIBLE', `the parts of the body cannot be told apart with certainty: ${why}`);
+}

@@ -1,0 +1,104 @@
+import type { Connection, Gateway, Protocol } from '../gateway/protocol.ts';
+import { PeerError, Refusal } from '../model/errors.ts';
+import { accept } from './accept.ts';
+import { httpLimits, type ServeHttp } from './connection.ts';
+import { serveHttp1 } from './http1/server.ts';
+import { serveHttp2 } from './http2/server.ts';
+import { field, type RequestHead, type ServerCall } from './message.ts';
+import { refuseCall } from './problem.ts';
+import type { Route, WebProtocol } from './protocol.ts';
+import { type Destination, destinationOf } from './routes.ts';
+import { WebSessions } from './sessions.ts';
+import { answerStatus } from './status.ts';
+
+/**
+ * The protocols that travel in HTTP, behind one listener: TLS and HTTP/1.1 or 2, then for each request the target by its path or
+ * host name, the caller by its token, the session, and the target's protocol.
+ */
+export function webFamily(family: readonly WebProtocol[]): readonly Protocol[] {
+  const sessions = new WebSessions();
+  const serve = async (connection: Connection, gateway: Gateway): Promise<void> => {
+    const accepted = await accept(connection, AbortSignal.timeout(gateway.limits.loginMs));
+    if (accepted === undefined) return;
+    const { stream, http, scheme } = accepted;
+    const serveHttp: ServeHttp = http === '2' ? serveHttp2 : serveHttp1;
+    const address = connection.socket.remoteAddress ?? 'unknown';
+    const front: Front = { family, sessions, gateway, scheme, address };
+    await serveHttp(stream, httpLimits, (call) => void answer(call, front), connection.closing);
+  };
+  return family.map((protocol) => ({ ...protocol, listens: 'http', serve }));
+}
+
+interface Front {
+  readonly family: readonly WebProtocol[];
+  readonly sessions: WebSessions;
+  readonly gateway: Gateway;
+  readonly scheme: 'http' | 'https';
+  readonly address: string;
+}
+
+/** One request, whatever happens: it never rejects. */
+async function answer(call: ServerCall, front: Front): Promise<void> {
+  let refuse = (refusal: Refusal) => refuseCall(call, refusal);
+  try {
+    const destination = destinationOf(call.request, front.family, front.gateway);
+    const { protocol } = destination;
+    const plain = protocol.refuse === undefined ? refuse : (refusal: Refusal) => protocol.refuse?.(call, refusal);
+    refuse = (refusal) => (refusal.kind === 'LOGIN_FAILED' ? challenge(call, refusal, protocol) : plain(refusal));
+    await enter(call, destination, front);
+  } catch (error) {
+    if (call.answered) {
+      if (!(error instanceof Refusal || error instanceof PeerError)) report(error, front);
+      call.abort();
+    } else if (error instanceof Refusal) refuse(error);
+    else if (error instanceof PeerError) refuse(new Refusal(error.kind, error.message));
+    else {
+      report(error, front);
+      refuse(new Refusal('INTERNAL', 'the gateway met an internal error'));
+    }
+  }
+}
+
+async function enter(call: ServerCall, destination: Destination, front: Front): Promise<void> {
+  const { protocol, target, path, base } = destination;
+  const { gateway, sessions, scheme, address } = front;
+  const token = protocol.credential?.(call.request) ?? tokenOf(call.request);
+  if (token === undefined) {
+    throw new Refusal('LOGIN_FAILED', 'no token was given', {
+      advice:
+        'send a ticket or an OIDC token as `Authorization: Bearer …`, or as the password of `Authorization: Basic …`',
+    });
+  }
+  const application = field(call.request.fields, 'user-agent')?.slice(0, 64);
+  const client = { address, ...(application === undefined ? {} : { application }) };
+  const { line, leave } = await sessions.enter(gateway, protocol.name, target, token, client);
+  try {
+    if (await answerStatus(call, path, line)) return;
+    const route: Route = { line, path, base, origin: `${scheme}://${call.request.authority}`, token };
+    await protocol.request(call, route, gateway);
+  } finally {
+    leave();
+  }
+}
+
+/** `Bearer` (RFC 6750), or the password of `Basic` (RFC 7617) with any user name. */
+function tokenOf({ fields }: RequestHead): string | undefined {
+  const authorization = field(fields, 'authorization');
+  if (authorization === undefined) return undefined;
+  const [, scheme, value] = /^([a-z]+) +([^ ,]+)$/i.exec(authorization) ?? [];
+  if (scheme === undefined || value === undefined) return undefined;
+  if (scheme.toLowerCase() === 'bearer') return value;
+  if (scheme.toLowerCase() !== 'basic') return undefined;
+  const pair = Buffer.from(value, 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  return colon < 0 || colon === pair.length - 1 ? undefined : pair.slice(colon + 1);
+}
+
+function challenge(call: ServerCall, refusal: Refusal, protocol: WebProtocol): void {
+  refuseCall(call, refusal, ['www-authenticate', `${protocol.challenge} realm="Sallyport"`]);
+}
+
+function report(error: unknown, { gateway }: Front): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  gateway.log('error', 'http: a request ended by an internal error', { error: text });
+}

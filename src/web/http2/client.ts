@@ -1,0 +1,131 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { Permit } from '../../audit/permit.ts';
+import { Refusal } from '../../model/errors.ts';
+import type { HttpLimits, OutgoingCall, OutgoingRequest, UpstreamConnection } from '../connection.ts';
+import type { AnswerSink } from '../message.ts';
+import { Http2ClientCall } from './client-call.ts';
+import { requestFields } from './request-fields.ts';
+import { connectionWindow, sessionOptions, sessionSettings, streamWindow } from './session-options.ts';
+
+/** How often answers are looked at within `bodyIdleMs`. */
+const looks = 4;
+
+/** One connection to a target that speaks HTTP/2: many requests at once, as many as the target lets us. */
+export class Http2Connection implements UpstreamConnection {
+  readonly #session: ClientHttp2Session;
+  readonly #limits: HttpLimits;
+  readonly #calls = new Set<Http2ClientCall>();
+  readonly #closedListeners: (() => void)[] = [];
+  readonly #freeListeners: (() => void)[] = [];
+  readonly #watch: NodeJS.Timeout;
+  #closed = false;
+  /** Streams at once, as the target has it; our own limit until it says. */
+  #most: number;
+  /** Waits for the target's settings, which say whether it takes an extended CONNECT. */
+  #untilSettings: (() => void)[] | undefined = [];
+
+  /** `stream` is connected, and the target agreed to `h2`, or is known to speak it. */
+  constructor(stream: Duplex, limits: HttpLimits) {
+    this.#limits = limits;
+    this.#most = limits.concurrent;
+    stream.on('error', () => undefined);
+    this.#session = connect('http://target.invalid', {
+      ...sessionOptions(limits),
+      settings: { ...sessionSettings(limits, streamWindow), enablePush: false },
+      createConnection: () => stream,
+    });
+    this.#session.setLocalWindowSize(connectionWindow);
+    this.#session.on('remoteSettings', () => this.#onSettings());
+    this.#session.on('goaway', (_code: number, last: number) => this.#onGoaway(last));
+    this.#session.on('error', () => this.#retire()); // Its streams fail with it, each with what is to be said of it.
+    this.#session.on('close', () => this.#onLost());
+    stream.once('close', () => this.#onLost());
+    this.#watch = setInterval(() => this.#look(), limits.bodyIdleMs / looks).unref();
+    if (stream.destroyed) this.#onLost();
+  }
+
+  get free(): number {
+    return this.#closed ? 0 : Math.max(0, this.#most - this.#calls.size);
+  }
+
+  send(_permit: Permit, request: OutgoingRequest, answer: AnswerSink): OutgoingCall {
+    if (this.free === 0) throw new TypeError('the connection is not free');
+    const fields = requestFields(request);
+    const call = new Http2ClientCall(request, answer, this.#limits, () => this.#onEnded(call));
+    this.#calls.add(call);
+    if (request.upgrade === undefined || this.#untilSettings === undefined) this.#start(call, request, fields);
+    else this.#untilSettings.push(() => this.#start(call, request, fields));
+    return call;
+  }
+
+  close(): void {
+    this.#retire();
+    this.#session.close();
+  }
+
+  onClosed(listener: () => void): void {
+    if (this.#closed) process.nextTick(listener);
+    else this.#closedListeners.push(listener);
+  }
+
+  onFree(listener: () => void): void {
+    this.#freeListeners.push(listener);
+  }
+
+  #start(call: Http2ClientCall, request: OutgoingRequest, fields: OutgoingHttpHeaders): void {
+    if (call.over) return;
+    if (request.upgrade !== undefined && this.#session.remoteSettings.enableConnectProtocol !== true) {
+      const refusal = new Refusal('UPSTREAM_UNAVAILABLE', 'the target takes no WebSocket over HTTP/2 (RFC 8441)', {
+        advice: 'set `http: 1.1` for this target',
+      });
+      process.nextTick(() => call.fail(refusal));
+      return;
+    }
+    const endStream = request.body.length === 0 && request.upgrade === undefined;
+    const stream: ClientHttp2Stream = this.#session.request(fields, {
+      endStream,
+      waitForTrailers: !endStream && request.upgrade === undefined && request.body.length === undefined,
+    });
+    call.start(stream);
+  }
+
+  #onEnded(call: Http2ClientCall): void {
+    const before = this.free;
+    if (!this.#calls.delete(call)) return;
+    if (this.free > before) for (const listener of this.#freeListeners) listener();
+  }
+
+  #onSettings(): void {
+    const before = this.free;
+    const { maxConcurrentStreams } = this.#session.remoteSettings;
+    this.#most = Math.min(this.#limits.concurrent, maxConcurrentStreams ?? Number.POSITIVE_INFINITY);
+    const waiting = this.#untilSettings;
+    this.#untilSettings = undefined;
+    for (const start of waiting ?? []) start();
+    if (this.free > before) for (const listener of this.#freeListeners) listener();
+  }
+
+  #onGoaway(last: number): void {
+    for (const call of this.#calls) call.onGoaway(last);
+    this.#retire();
+  }
+
+  /** No further requests. */
+  #retire(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const listener of this.#closedListeners) listener();
+  }
+
+  /** The connection is gone, and with it what never became a stream; the streams end by themselves. */
+  #onLost(): void {
+    clearInterval(this.#watch);
+    this.#retire();
+    for (const call of this.#calls) call.lost();
+  }
+
+  #look(): void {
+    for (const call of this.#calls) if (call.stalled(looks)) call.giveUp();
+  }
+}
