@@ -1,10 +1,25 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import WebSocket from 'ws';
 import { type BareGateway, startBareGateway } from '../support/gateway.ts';
 import { type Answered, callGateway } from '../support/http-client.ts';
 import { customers, type HttpUpstream, startHttpUpstream } from '../support/http-upstream.ts';
 
 const key = 'key/of+the=target-4711';
+
+/** The demonstration's, for one target more: its messages are commands, and some words are not said. */
+const policies = `${readFileSync(new URL('../../policies/demo/demo.cedar', import.meta.url), 'utf8')}
+@id("live-approve") permit (principal in Group::"dba", action == Action::"approve", resource in Target::"live");
+@id("live-connect") permit (principal, action == Action::"connect", resource == Target::"live");
+@id("live-talk") permit (principal, action in [Action::"read", Action::"write"], resource in Target::"live");
+@id("live-no-shutdown") forbid (principal, action in Action::"command", resource in Target::"live")
+when { context.values.contains("body.do=shutdown") };
+@id("live-restart") @approvers("dba") forbid (principal, action in Action::"command", resource in Target::"live")
+when { context.values.contains("body.do=restart") } unless { context.grants.contains("dba") };
+`.replace('&& context.protocol != "git" }', '&& context.protocol != "git" && context.target != Target::"live" }');
 
 describe('an HTTP target', () => {
   let upstream: HttpUpstream;
@@ -14,6 +29,7 @@ describe('an HTTP target', () => {
     upstream = await startHttpUpstream();
     gateway = await startBareGateway({
       files: { 'api.key': key },
+      policies,
       targets: {
         api: {
           protocol: 'http',
@@ -23,6 +39,15 @@ describe('an HTTP target', () => {
           labels: { env: 'prod' },
           hold: '300ms',
           classify: { '$.customers[*].ssn': 'pii.ssn', '$.ssn': 'pii.ssn' },
+        },
+        live: {
+          protocol: 'http',
+          address: `http://127.0.0.1:${upstream.port}`,
+          internal: true,
+          labels: { env: 'test' },
+          hold: '300ms',
+          messages: 'commands',
+          classify: { '$.customers[*].ssn': 'pii.ssn' },
         },
       },
     });
@@ -144,6 +169,70 @@ describe('an HTTP target', () => {
     const before = upstream.connections();
     for (let i = 0; i < 20; i++) await get('/orders/5');
     expect(upstream.connections() - before).toBeLessThanOrEqual(1);
+  });
+
+  describe('over WebSocket', () => {
+    const agent = () => new Agent({ ca: gateway.ca, servername: 'localhost' });
+    const open = async (path: string): Promise<WebSocket> => {
+      const socket = new WebSocket(`${gateway.http.replace('https', 'wss')}${path}`, {
+        agent: agent(),
+        headers: { authorization: `Bearer ${token}` },
+      });
+      await once(socket, 'open');
+      return socket;
+    };
+    const say = async (socket: WebSocket, text: string | Buffer): Promise<string> => {
+      socket.send(text);
+      const [data] = (await once(socket, 'message')) as [Buffer];
+      return data.toString();
+    };
+
+    it('passes messages both ways, masked, with no extension', async () => {
+      const socket = await open('/live/socket');
+      expect(socket.extensions).toBe('');
+      expect(await say(socket, 'hello')).toBe('hello');
+      const masked = await say(socket, 'customers');
+      expect(masked).toContain('Ada Lovelace');
+      for (const { ssn } of customers) expect(masked).not.toContain(ssn);
+      expect(await say(socket, `my card is ${customers[1]!.card}`)).not.toContain(customers[1]!.card);
+      const large = 'x'.repeat(300_000);
+      expect(await say(socket, large)).toBe(large);
+      socket.close();
+      await once(socket, 'close');
+    });
+
+    it('decides on every message where messages are commands', async () => {
+      const socket = await open('/live/socket');
+      expect(await say(socket, '{"do":"greet"}')).toBe('{"do":"greet"}');
+      socket.send('{"do":"shutdown"}');
+      const [code, reason] = (await once(socket, 'close')) as [number, Buffer];
+      expect(code).toBe(1008);
+      expect(reason.toString()).toMatch(/^SP2001 live-no-shutdown/);
+      expect(upstream.log()).toContain('MESSAGE {"do":"greet"}');
+      expect(upstream.log()).not.toContain('shutdown');
+    });
+
+    it('holds a message, and sends it when it is said again after a yes', async () => {
+      const socket = await open('/live/socket');
+      socket.send('{"do":"restart"}');
+      const [, reason] = (await once(socket, 'close')) as [number, Buffer];
+      expect(reason.toString()).toMatch(/^SP3001/);
+      expect(upstream.log()).not.toContain('restart');
+      const { body } = await gateway.call('dana', 'GET', '/v1/approvals?state=open&limit=500');
+      const request = (body as { items: { id: string; text: string }[] }).items.find(({ text }) =>
+        text.startsWith('MESSAGE'),
+      );
+      await gateway.call('dana', 'POST', `/v1/approvals/${request!.id}/approve`, { reason: 'checked' });
+      const again = await open('/live/socket');
+      expect(await say(again, '{"do":"restart"}')).toBe('{"do":"restart"}');
+      again.close();
+    });
+
+    it('needs a token like any request', async () => {
+      const socket = new WebSocket(`${gateway.http.replace('https', 'wss')}/live/socket`, { agent: agent() });
+      const [error] = (await once(socket, 'error')) as [Error];
+      expect(error.message).toContain('401');
+    });
   });
 
   it('asks those without a token for one', async () => {

@@ -13,6 +13,8 @@ export interface TestGatewayOptions {
   /** SQL that makes the target's content; runs as superuser in database `shop`. */
   readonly schema?: string;
   readonly classify?: Readonly<Record<string, string>>;
+  /** Of the target `shop`. */
+  readonly masking?: 'rewrite' | 'plain';
   /** Cedar text; the demonstration's policies otherwise. */
   readonly policies?: string;
   readonly holdMs?: number;
@@ -191,6 +193,7 @@ export function gatewayConfiguration(
         hold: `${options.holdMs ?? 300}ms`,
         ...(options.detectors === undefined ? {} : { detectors: options.detectors }),
         classify: options.classify ?? {},
+        ...(options.masking === undefined ? {} : { masking: options.masking }),
       },
       ...options.targets,
     },

@@ -13,7 +13,10 @@ import { refuseCall } from '../../web/problem.ts';
 export type HttpFrame =
   | { readonly kind: 'head'; readonly head: ResponseHead }
   | { readonly kind: 'data'; readonly bytes: Buffer }
-  | { readonly kind: 'end'; readonly trailers: Fields };
+  | { readonly kind: 'end'; readonly trailers: Fields }
+  | { readonly kind: 'switched'; readonly fields: Fields }
+  /** Of a WebSocket, after `switched`. */
+  | { readonly kind: 'message'; readonly text: boolean; readonly bytes: Buffer };
 
 /** How one reply is shown: made from its head. */
 export interface Showing {
@@ -21,6 +24,21 @@ export interface Showing {
   readonly masker: BodyMasker;
   /** Masks trailers. */
   trailers(fields: Fields): Fields;
+}
+
+/** How what comes after an upgrade is shown. */
+export interface SwitchedShowing {
+  readonly fields: Fields;
+  message(bytes: Buffer, text: boolean): Buffer;
+}
+
+/** Both ends of an upgraded connection. */
+export interface Relay {
+  /** Towards the caller. */
+  message(bytes: Buffer, text: boolean): Promise<void> | undefined;
+  /** Resolves when both sides have hung up. */
+  run(): Promise<Pick<Outcome, 'status' | 'errorCode'>>;
+  stop(refusal: Refusal): void;
 }
 
 /** How one request reaches the target and its reply the caller. */
@@ -42,8 +60,10 @@ export interface HttpRoute {
   coder(): Coder;
   /** What else the outcome says. */
   detail(): Outcome['detail'];
-  /** The target has accepted an upgrade. Resolves when both sides have hung up. */
-  switched?(fields: Fields, tunnel: Tunnel, reply: Reply<HttpFrame>): Promise<Pick<Outcome, 'status' | 'errorCode'>>;
+  /** As `show`, where the target has accepted an upgrade. */
+  showSwitched(fields: Fields, masks: Masks): SwitchedShowing;
+  /** Joins the caller, whose upgrade was accepted too, with the target. */
+  relay(caller: Tunnel, target: Tunnel, reply: Reply<HttpFrame>): Relay;
 }
 
 /** Towards the caller, behind the masks. */
@@ -68,6 +88,9 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   #outgoing: OutgoingCall | undefined;
   #showing: Showing | undefined;
   #coder: Coder | undefined;
+  #switched: SwitchedShowing | undefined;
+  #tunnel: Tunnel | undefined;
+  #relay: Relay | undefined;
   #shown: HttpFrame | undefined;
   #status = 0;
   #pending: { readonly id: string } | undefined;
@@ -132,17 +155,14 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   }
 
   switched(fields: Fields, tunnel: Tunnel): void {
-    const { switched } = this.#route;
-    if (this.#over || this.#reply === undefined || switched === undefined) {
+    this.#status = 101;
+    void this.#frame({ kind: 'switched', fields });
+    if (this.#over || this.#reply === undefined || this.#tunnel === undefined) {
       tunnel.abort();
-      this.fail(new Refusal('UPSTREAM_PROTOCOL', 'the target switched protocols unasked'));
       return;
     }
-    this.#status = 101;
-    switched.call(this.#route, fields, tunnel, this.#reply).then(
-      (outcome) => this.#conclude(outcome),
-      () => this.#conclude({ status: 'error', errorCode: 'INTERNAL' }),
-    );
+    this.#relay = this.#route.relay(this.#tunnel, tunnel, this.#reply);
+    void this.#relay.run().then((outcome) => this.#conclude(outcome));
   }
 
   #frame(frame: HttpFrame): Promise<void> | undefined {
@@ -157,6 +177,17 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
       this.#shown = { kind: 'head', head: this.#showing.head };
       const { status, fields } = this.#showing.head;
       return Buffer.from(`${JSON.stringify({ status, fields })}\n`);
+    }
+    if (frame.kind === 'switched') {
+      this.#switched = this.#route.showSwitched(frame.fields, masks);
+      const { fields } = this.#switched;
+      this.#shown = { kind: 'switched', fields };
+      return Buffer.from(`${JSON.stringify({ status: 101, fields })}\n`);
+    }
+    if (frame.kind === 'message') {
+      const bytes = this.#switched?.message(frame.bytes, frame.text) ?? nothing;
+      this.#shown = { ...frame, bytes };
+      return Buffer.concat([bytes, newline]);
     }
     const masker = this.#showing?.masker;
     if (frame.kind === 'data') {
@@ -176,6 +207,11 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
       this.#route.call.answer(shown.head);
       return undefined;
     }
+    if (shown.kind === 'switched') {
+      this.#tunnel = this.#route.call.switchProtocols(shown.fields);
+      return undefined;
+    }
+    if (shown.kind === 'message') return this.#relay?.message(shown.bytes, shown.text);
     const taken = bytes.length === 0 ? undefined : this.#coder?.data(bytes);
     if (shown.kind === 'end') {
       if (taken === undefined) this.#coder?.end(shown.trailers);
@@ -192,7 +228,8 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   withhold(refusal: Refusal): void {
     if (this.#over) return;
     this.#outgoing?.cancel();
-    if (this.#route.call.answered) this.#route.call.abort();
+    if (this.#relay !== undefined) this.#relay.stop(refusal);
+    else if (this.#route.call.answered) this.#route.call.abort();
     else this.#tell(refusal);
     this.#conclude({ status: 'error', errorCode: refusal.kind });
   }
@@ -232,7 +269,11 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
     if (this.#over) return;
     const { call, ended } = this.#route;
     this.#outgoing?.cancel();
-    if (call.answered) call.abort();
+    if (this.#relay !== undefined) {
+      this.#relay.stop(
+        ended.reason instanceof Refusal ? ended.reason : new Refusal('SESSION_ENDED', 'the caller has gone'),
+      );
+    } else if (call.answered) call.abort();
     else if (ended.aborted && ended.reason instanceof Refusal) this.#tell(ended.reason);
     this.#conclude({ status: 'cancelled' });
   }
@@ -253,6 +294,7 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
 }
 
 const nothing = Buffer.alloc(0);
+const newline = Buffer.from('\n');
 
 /** The request's id stands in the link to it. */
 function idOf({ details }: Refusal): string | undefined {

@@ -8,6 +8,8 @@ import { acceptable } from './fields.ts';
 import { ReplyShow } from './reply-show.ts';
 import { isRecordedAsParameter, type RequestBody } from './request-body.ts';
 import type { HttpTarget } from './target.ts';
+import { WebSocketRelay } from './websocket.ts';
+import { openWebSocket } from './websocket-opening.ts';
 
 /**
  * A request's way to the target, with the target's credential put in, and its reply's way back, with the credential kept out.
@@ -20,7 +22,7 @@ export async function forwarding(
   classified: Classified,
   target: HttpTarget,
   gateway: Gateway,
-): Promise<Pick<HttpRoute, 'send' | 'show' | 'coder' | 'detail'>> {
+): Promise<Pick<HttpRoute, 'send' | 'show' | 'coder' | 'detail' | 'showSwitched' | 'relay'>> {
   const { request } = call;
   const { settings } = target;
   const { address } = settings;
@@ -35,6 +37,7 @@ export async function forwarding(
     { request, body: given.body, known: given.known, length: call.body.length },
   );
   const show = new ReplyShow(call, { origin, base }, settings, guard, target.bodyRulesFor(classified));
+  const opening = request.upgrade === undefined ? undefined : openWebSocket(request.fields, head.fields);
   let sent = 0;
   return {
     send(permit, reply, answer) {
@@ -42,12 +45,24 @@ export async function forwarding(
         sent += bytes.length;
         return isRecordedAsParameter(given) ? undefined : reply.sent(bytes);
       });
-      const upgrade = request.upgrade === undefined ? {} : { upgrade: request.upgrade };
-      const outgoing = { ...head, ...upgrade, scheme: address.scheme, body: recorded };
-      return target.upstream.send(permit, outgoing, show.decoding(answer), line.session.id);
+      const outgoing = { ...head, scheme: address.scheme, body: recorded };
+      if (opening === undefined) return target.upstream.send(permit, outgoing, show.decoding(answer), line.session.id);
+      const upgrading = { ...outgoing, fields: opening.fields, upgrade: 'websocket' };
+      return target.upstream.send(permit, upgrading, opening.checking(show.decoding(answer)), line.session.id);
     },
     show: (answered, masks) => show.open(answered, masks),
     coder: () => show.coder(),
+    showSwitched: (fields, masks) => show.openSwitched(fields, masks),
+    relay: (caller, to, reply) =>
+      new WebSocketRelay({
+        line,
+        caller,
+        target: to,
+        reply,
+        path,
+        meaningOf:
+          target.rules.messages === 'commands' ? (payload) => target.messageMeaning(request, path, payload) : undefined,
+      }),
     detail: () => ({
       ...(sent === 0 ? {} : { sent }),
       ...(stripped.length === 0 ? {} : { stripped }),

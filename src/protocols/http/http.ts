@@ -84,7 +84,7 @@ function nowhere(refusal: Refusal): Awaited<ReturnType<typeof forwarding>> {
   const never = () => {
     throw refusal;
   };
-  return { send: never, show: never, coder: never, detail: () => ({}) };
+  return { send: never, show: never, coder: never, showSwitched: never, relay: never, detail: () => ({}) };
 }
 
 const notUnderstood: Classified = {

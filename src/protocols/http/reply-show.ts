@@ -15,7 +15,7 @@ import {
 } from '../../web/message.ts';
 import type { ReflectionGuard } from './credentials/reflection.ts';
 import { showableFields } from './credentials/strip.ts';
-import type { Coder, Showing } from './exchange.ts';
+import type { Coder, Showing, SwitchedShowing } from './exchange.ts';
 import { relocated } from './fields.ts';
 import type { HttpSettings } from './settings.ts';
 
@@ -80,6 +80,24 @@ export class ReplyShow {
       head: shown,
       masker: guarded(this.#guard, masker),
       trailers: (fields) => maskedFields(this.#fields(fields), masks),
+    };
+  }
+
+  /** The way of messages: each is a body by itself, JSON where it begins like it. */
+  openSwitched(fields: Fields, masks: Masks): SwitchedShowing {
+    const rules = this.#rules.applying(masks);
+    return {
+      fields: maskedFields(this.#fields(fields), masks),
+      message: (bytes, text) => {
+        const type = !text
+          ? 'application/octet-stream'
+          : /^\s*[[{]/.test(bytes.toString('latin1', 0, 64))
+            ? 'application/json'
+            : 'text/plain';
+        const plan = planBody({ status: 200, fields: ['content-type', type] }, rules, this.#settings.detectors);
+        const masker = guarded(this.#guard, plan.changes ? openBodyMasker(plan, masks, bodyLimits) : undefined);
+        return Buffer.concat([masker.write(bytes), masker.end()]);
+      },
     };
   }
 

@@ -6,7 +6,7 @@ import { type BodyRules, bodyRules } from '../../web/bodies/rules.ts';
 import type { RequestHead } from '../../web/message.ts';
 import { readHost } from '../../web/upstream/addresses.ts';
 import { openUpstream, type Upstream } from '../../web/upstream/upstream.ts';
-import { classifyRequest, type KnownBody, type Rules } from './classify/classify.ts';
+import { classifyRequest, dependsOnHead, type KnownBody, type Rules } from './classify/classify.ts';
 import { openRules } from './classify/rules.ts';
 import { type Credentials, openCredentials } from './credentials/credentials.ts';
 import { createInjector, type Injector } from './credentials/injector.ts';
@@ -47,7 +47,7 @@ export class HttpTarget {
 
   /** Throws what `classifyRequest` throws. */
   classified(request: RequestHead, path: string, body: KnownBody): Classified {
-    if (body !== undefined || path.length > 500 || mayOverride(request))
+    if (body !== undefined || path.length > 500 || dependsOnHead(request, this.rules))
       return classifyRequest(request, path, body, this.rules);
     const key = `${request.method} ${path}`;
     let meaning = this.#meanings.get(key);
@@ -57,6 +57,19 @@ export class HttpTarget {
       this.#meanings.set(key, meaning);
     }
     return meaning;
+  }
+
+  /** What a WebSocket's message means that is a command: as if its payload were posted to the path of the WebSocket. */
+  messageMeaning({ version, authority }: RequestHead, path: string, payload: Buffer): Classified {
+    const json = /^\s*[[{]/.test(payload.toString('latin1', 0, 64)) ? ['content-type', 'application/json'] : [];
+    const request: RequestHead = { version, authority, method: 'POST', target: path, fields: json };
+    const classified = classifyRequest(
+      request,
+      path,
+      payload.length > this.settings.inspectBytes ? 'too large' : payload,
+      this.rules,
+    );
+    return { ...classified, verb: 'MESSAGE', facts: { ...classified.facts, verbs: ['MESSAGE'] } };
   }
 
   /** What is classified in the reply to such a request. */
@@ -150,13 +163,6 @@ export class HttpTargets {
     }
     return opened;
   }
-}
-
-/** Whether some field could have a say in what a request without a body means: such a request is looked at each time. */
-function mayOverride({ fields }: RequestHead): boolean {
-  for (let index = 0; index < fields.length; index += 2)
-    if (/method|ur[il]|path|override|rewrite/.test(fields[index] as string)) return true;
-  return false;
 }
 
 /** `*` stands for one segment, `**` at the end for any rest. */

@@ -25,11 +25,17 @@ export class ClassifiedWords {
     this.#reach = before + after + Math.max(0, ...this.#words.map(({ bytes }) => bytes.length));
   }
 
-  /** The next bytes of the text. Throws Refusal MASK_IMPOSSIBLE; also for bytes that are no text in ASCII's family. */
+  /** The next bytes of the text. Throws Refusal MASK_IMPOSSIBLE. */
   see(bytes: Buffer): void {
     if (this.#words.length === 0) return;
-    if (bytes.includes(0)) throw hidden('it holds NUL bytes');
     const text = this.#tail.length === 0 ? bytes : Buffer.concat([this.#tail, bytes]);
+    this.look(text);
+    this.#tail = Buffer.from(text.subarray(Math.max(0, text.length - this.#reach)));
+  }
+
+  /** A text by itself. Refuses NUL bytes, too: whatever that is, it is no text with ASCII in it. */
+  look(text: Buffer): void {
+    if (text.includes(0)) throw hidden('it holds NUL bytes');
     for (const { bytes: word, named } of this.#words) {
       for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
         if (named.test(text.toString('latin1', Math.max(0, at - before), at + word.length + after))) {
@@ -37,7 +43,6 @@ export class ClassifiedWords {
         }
       }
     }
-    this.#tail = Buffer.from(text.subarray(Math.max(0, text.length - this.#reach)));
   }
 }
 

@@ -1,6 +1,6 @@
 import { Refusal } from '../../model/errors.ts';
 import { HeldBytes } from './held-bytes.ts';
-import { escapeLength, isNumber, numeric, special, unescape } from './json-text.ts';
+import { escapeLength, isNumber, jsonMeaning, numeric, special } from './json-text.ts';
 import { JsonValues } from './json-values.ts';
 import { LongValue } from './long-value.ts';
 import { type BodyMasker, type MaskerContext, nothing } from './masker.ts';
@@ -321,7 +321,7 @@ export class JsonMasker implements BodyMasker {
     let by: Buffer;
     if (this.#escaped) {
       const meant = Buffer.allocUnsafe(end - start);
-      by = this.#valueMasks.json(mask, meant, 0, unescape(bytes, start, end, meant, 0));
+      by = this.#valueMasks.json(mask, meant, 0, jsonMeaning(bytes, start, end, meant, 0));
     } else by = this.#valueMasks.json(mask, bytes, start, end);
     this.#values.edits.add(start - 1, end + 1, by);
   }
@@ -336,7 +336,7 @@ const recordSeparator = 0x1e;
 
 function memberOf(container: PathState, bytes: Buffer, start: number, end: number): PathState {
   const name = Buffer.allocUnsafe(end - start);
-  return container.member(name, 0, unescape(bytes, start, end, name, 0));
+  return container.member(name, 0, jsonMeaning(bytes, start, end, name, 0));
 }
 
 const wanted = [

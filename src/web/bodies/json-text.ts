@@ -56,7 +56,7 @@ function digit(byte: number): boolean {
  * Writes what the string content `bytes[start, end)` means to `out` at `to`, as UTF-8; a lone surrogate as the three bytes that its
  * number would have. Never longer than the input. Returns where it ends.
  */
-export function unescape(bytes: Uint8Array, start: number, end: number, out: Uint8Array, to: number): number {
+export function jsonMeaning(bytes: Uint8Array, start: number, end: number, out: Uint8Array, to: number): number {
   let next = to;
   for (let at = start; at < end; ) {
     const byte = bytes[at]!;
@@ -96,8 +96,8 @@ export function unitLength(bytes: Uint8Array, at: number, end: number): number {
   return low >= 0xdc00 && low < 0xe000 ? 12 : 6;
 }
 
-/** Bytes as `unescape` makes them as the content of a string: what must be escaped is, nothing else. */
-export function escape(bytes: Uint8Array, start: number, end: number): Buffer {
+/** Bytes as `jsonMeaning` makes them as the content of a string: what must be escaped is, nothing else. */
+export function jsonContent(bytes: Uint8Array, start: number, end: number): Buffer {
   const parts: string[] = [];
   let from = start;
   const flush = (to: number) => {

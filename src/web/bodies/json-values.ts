@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Masks } from '../../gateway/protocol.ts';
 import { Refusal } from '../../model/errors.ts';
 import { Edits } from './edits.ts';
-import { escape, integerDigits, unescape } from './json-text.ts';
+import { integerDigits, jsonContent, jsonMeaning } from './json-text.ts';
 import { Spans } from './spans.ts';
 
 /**
@@ -33,7 +33,7 @@ export class JsonValues {
   /** `start` and `end` are those of the content, between the quotation marks. */
   escapedString(bytes: Buffer, start: number, end: number): void {
     const to = this.#room(end - start);
-    this.#note(start, end, to, unescape(bytes, start, end, this.#meant, to));
+    this.#note(start, end, to, jsonMeaning(bytes, start, end, this.#meant, to));
   }
 
   number(bytes: Buffer, start: number, end: number): void {
@@ -80,7 +80,7 @@ export class JsonValues {
         const [start, end] = [spans.start(i), spans.end(i)];
         if (before.compare(meant, start, end, start, end) === 0) continue;
         const [from, to] = [this.#written.start(i), this.#written.end(i)];
-        const content = escape(meant, start, end);
+        const content = jsonContent(meant, start, end);
         this.edits.add(from, to, bytes[from - 1] === 0x22 ? content : Buffer.concat([quote, content, quote]));
       }
     }

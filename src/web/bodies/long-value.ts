@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { Refusal } from '../../model/errors.ts';
-import { escape, unescape, unitLength } from './json-text.ts';
+import { jsonContent, jsonMeaning, unitLength } from './json-text.ts';
 import { mendUtf8 } from './json-values.ts';
 import { type MaskerContext, nothing } from './masker.ts';
 
@@ -61,7 +61,7 @@ export class LongValue {
       next = this.#skip(raw, cut, stop - middle);
       const changed = meant.compare(scrubbed, start, stop, start, stop) !== 0;
       const piece =
-        this.#coding === 'raw' ? Buffer.from(scrubbed.subarray(start, stop)) : escape(scrubbed, start, stop);
+        this.#coding === 'raw' ? Buffer.from(scrubbed.subarray(start, stop)) : jsonContent(scrubbed, start, stop);
       shown = changed ? piece : Buffer.from(raw.subarray(from, next));
     }
     if (this.#coding === 'json' && !isUtf8(raw.subarray(from, next))) throw notUtf8();
@@ -87,7 +87,7 @@ export class LongValue {
   }
 
   #meaning(raw: Buffer, start: number, end: number, out: Buffer, to: number): number {
-    if (this.#coding === 'json') return unescape(raw, start, end, out, to);
+    if (this.#coding === 'json') return jsonMeaning(raw, start, end, out, to);
     return to + raw.copy(out, to, start, end);
   }
 
@@ -98,7 +98,7 @@ export class LongValue {
     let at = from;
     for (let done = 0; done < count; ) {
       const size = unitLength(raw, at, raw.length);
-      done += unescape(raw, at, at + size, scratch, 0);
+      done += jsonMeaning(raw, at, at + size, scratch, 0);
       at += size;
     }
     return at;

@@ -4,7 +4,7 @@ import { maskerFor } from './body-kind.ts';
 import { cut, unseen } from './body-plan.ts';
 import { parseContentType } from './content-type.ts';
 import { HeldBytes } from './held-bytes.ts';
-import { type BodyLimits, type BodyMasker, type MaskerContext, nothing } from './masker.ts';
+import type { BodyLimits, BodyMasker, MaskerContext } from './masker.ts';
 import type { MaskedBody } from './open-body-masker.ts';
 import { type PartHead, parsePartHead } from './part-head.ts';
 import { PassedBody } from './passed-body.ts';
@@ -35,6 +35,8 @@ export class MultipartMasker implements BodyMasker {
   readonly #held = new HeldBytes();
   #where: Where = 'preamble';
   #part: BodyMasker;
+  /** Bytes at the start of what is held that did not come. */
+  #invented = 0;
 
   constructor(body: MaskedBody, context: MaskerContext, open: OpenMasker, level = 1) {
     const boundary = body.type?.parameters.get('boundary');
@@ -48,12 +50,8 @@ export class MultipartMasker implements BodyMasker {
     this.#valueMasks = new ValueMasks(body.rules, context.masks);
     this.#delimiter = Buffer.from(`\n--${boundary}`);
     this.#part = new TextMasker(context);
-    this.#held.add(Buffer.from('\n')); // the first delimiter may be the first line
-    this.#invented = 1;
+    this.#beginLine();
   }
-
-  /** Bytes at the start of what is held that did not come. */
-  #invented: number;
 
   write(bytes: Buffer): Buffer {
     this.#held.add(bytes);
@@ -91,14 +89,14 @@ export class MultipartMasker implements BodyMasker {
   /** A delimiter's line is complete: the part before it is, too. */
   #line(shown: Buffer[], held: Buffer, found: number, complete: boolean): boolean {
     const behind = found + this.#delimiter.length;
-    const lineFeed = held.indexOf(0x0a, behind);
+    const newline = held.indexOf(0x0a, behind);
     const last = held[behind] === 0x2d && held[behind + 1] === 0x2d;
-    if (lineFeed < 0 && !complete && !(last && held.length >= behind + 2)) {
+    if (newline < 0 && !complete && !(last && held.length >= behind + 2)) {
       if (held.length - behind > longestHead) throw unclear('a delimiter has something behind it');
       // What is before it can go; its own line must be complete.
       return this.#pass(shown, Math.max(0, found - 1)) && false;
     }
-    const lineEnd = last ? behind + 2 : lineFeed < 0 ? held.length : lineFeed + 1;
+    const lineEnd = last ? behind + 2 : newline < 0 ? held.length : newline + 1;
     const padding = held.toString('latin1', behind, lineEnd);
     const isDelimiter = last || /^[ \t]*\r?\n?$/.test(padding);
     if (!isDelimiter) {
@@ -109,10 +107,10 @@ export class MultipartMasker implements BodyMasker {
     const first = found === 0 && this.#invented > 0;
     if (this.#ruled && !crlf && !first) throw unclear('a delimiter has no line of its own');
     const contentEnd = crlf ? found - 1 : found;
-    this.#pass(shown, contentEnd);
+    const passed = this.#pass(shown, contentEnd) ? contentEnd : 0;
     shown.push(this.#part.end());
     this.#valueMasks.report();
-    const line = this.#held.take(lineEnd - contentEnd);
+    const line = this.#held.take(lineEnd - passed);
     shown.push(line.subarray(this.#invented));
     this.#invented = 0;
     this.#where = last ? 'epilogue' : 'head';
@@ -133,9 +131,17 @@ export class MultipartMasker implements BodyMasker {
     const text = head.without(this.#part instanceof PassedBody ? noFields : lengths);
     this.#context.masks.scrub(text, (whole) => [0, whole.length]);
     shown.push(text);
-    // A part may be empty: its delimiter's line feed is the one that ended the head.
     this.#where = 'body';
+    this.#beginLine();
     return true;
+  }
+
+  /** A delimiter may be the first thing here, without a line end before it. */
+  #beginLine(): void {
+    const rest = this.#held.take(this.#held.length);
+    this.#held.add(lineFeed);
+    this.#held.add(rest);
+    this.#invented = 1;
   }
 
   #maskerOf(head: PartHead): BodyMasker {
@@ -172,6 +178,7 @@ export class MultipartMasker implements BodyMasker {
   }
 }
 
+const lineFeed = Buffer.from('\n');
 const noFields: ReadonlySet<string> = new Set();
 const lengths: ReadonlySet<string> = new Set(['content-length', 'content-md5', 'content-digest', 'digest']);
 

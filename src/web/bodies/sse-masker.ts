@@ -22,6 +22,7 @@ interface Line {
 export class SseMasker implements BodyMasker {
   readonly #rules: BodyRules;
   readonly #context: MaskerContext;
+  readonly #words: ClassifiedWords | undefined;
   readonly #held = new HeldBytes();
   /** Held bytes before this are whole lines of the unfinished event. */
   #searched = 0;
@@ -31,6 +32,7 @@ export class SseMasker implements BodyMasker {
   constructor(rules: BodyRules, context: MaskerContext) {
     this.#rules = rules;
     this.#context = context;
+    this.#words = rules.list.length === 0 ? undefined : new ClassifiedWords(rules);
   }
 
   write(bytes: Buffer): Buffer {
@@ -110,7 +112,7 @@ export class SseMasker implements BodyMasker {
   }
 
   #plain(bytes: Buffer): Buffer {
-    if (this.#rules.list.length > 0) new ClassifiedWords(this.#rules).see(bytes);
+    this.#words?.look(bytes);
     const copy = Buffer.from(bytes);
     this.#context.masks.scrub(copy, (whole) => [0, whole.length]);
     return copy;

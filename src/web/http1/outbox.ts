@@ -52,7 +52,7 @@ export class Outbox {
 
   /** Resolves when the peer has taken enough for more; undefined while it keeps up. */
   pressure(): Promise<void> | undefined {
-    if (!this.#stream.writableNeedDrain || this.#stream.destroyed) return undefined;
+    if (!this.#full || this.#stream.destroyed) return undefined;
     this.#drained ??= new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -75,7 +75,7 @@ export class Outbox {
       for (const piece of pieces) write(stream, piece);
       stream.uncork();
     }
-    if (stream.writableNeedDrain && !this.#deadline.running) this.#deadline.set(this.#patience());
+    if (this.#full && !this.#deadline.running) this.#deadline.set(this.#patience());
   };
 
   /** Everything has been said: flushes, and ends our half. `sent` runs when the system has it all. */
@@ -88,6 +88,11 @@ export class Outbox {
       this.#deadline.clear();
       sent?.();
     });
+  }
+
+  /** What the system took at once does not count, although the stream will announce a drain for it. */
+  get #full(): boolean {
+    return this.#stream.writableLength >= this.#stream.writableHighWaterMark;
   }
 
   #added(size: number): void {

@@ -169,7 +169,7 @@ describe('what we take as requests', () => {
       const theirs = (await judged(bytes, one.calls.length)).map((text) =>
         text.replace(/ http:\/\/a\.test(\/?)/i, (_, slash: string) => ` ${slash === '' ? '/' : '/'}`),
       );
-      expect(theirs, one.name).toEqual(requestsSeen());
+      expect(theirs.slice(0, one.calls.length), one.name).toEqual(requestsSeen());
     }
   });
 

@@ -36,6 +36,7 @@ export class Incoming {
     this.#stream = stream;
     this.#options = options;
     this.#complete = options.ended || stream.state.remoteClose === 1;
+    if (options.ended) return;
     // The end that the peer meant is pushed while the stream is open; the one of a reset after it has been closed.
     const push = stream.push;
     stream.push = (chunk, encoding) => {
@@ -56,9 +57,9 @@ export class Incoming {
     return idle;
   }
 
-  /** The peer sent everything it wanted to send, and all of it was delivered. */
-  get over(): boolean {
-    return this.#over;
+  /** The peer has sent everything it wanted to send. */
+  get complete(): boolean {
+    return this.#complete;
   }
 
   /** Starts delivery; once. */

@@ -11,6 +11,8 @@ export class Outgoing {
   #drained: Promise<void> | undefined;
   #active = false;
   #ended = false;
+  #handedOver = false;
+  #listener: (() => void) | undefined;
 
   /** `trailers`: the stream was opened with `waitForTrailers`. */
   constructor(stream: Http2Stream, length: number | undefined, trailers: boolean) {
@@ -62,11 +64,27 @@ export class Outgoing {
     if (this.#trailers) {
       const fields = grouped(trailers);
       stream.once('wantTrailers', () => {
-        if (!stream.destroyed && !stream.closed) stream.sendTrailers(fields);
+        if (stream.destroyed || stream.closed) return;
+        stream.sendTrailers(fields);
+        // They go out in a turn of the event loop of their own.
+        setImmediate(() => setImmediate(() => this.#onSent()));
       });
+    } else {
+      stream.once('finish', () => this.#onSent());
     }
     stream.end();
     return true;
+  }
+
+  /** Calls the listener when everything has been handed over. */
+  whenSent(listener: () => void): void {
+    if (this.#handedOver) listener();
+    else this.#listener = listener;
+  }
+
+  #onSent(): void {
+    this.#handedOver = true;
+    this.#listener?.();
   }
 
   readonly #sent = (): void => {

@@ -54,7 +54,7 @@ function integer(value: number, bits: number): Buffer {
 
 export const word = (...numbers: readonly number[]): Buffer => {
   const bytes = Buffer.alloc(4 * numbers.length);
-  numbers.forEach((number, index) => bytes.writeUInt32BE(number, 4 * index));
+  for (const [index, number] of numbers.entries()) bytes.writeUInt32BE(number, 4 * index);
   return bytes;
 };
 

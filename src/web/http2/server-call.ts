@@ -47,9 +47,7 @@ export class Http2ServerCall implements ServerCall {
     });
     this.body = this.#bodyOf(read, options);
     stream.on('error', () => undefined); // `close` follows, and says all there is to say.
-    stream.on('close', () => {
-      if (!this.#done) this.#gone.abort();
-    });
+    stream.on('close', () => this.#onGone());
   }
 
   get signal(): AbortSignal {
@@ -76,6 +74,7 @@ export class Http2ServerCall implements ServerCall {
   write(bytes: Buffer): Promise<void> | undefined {
     if (!this.#answered) throw new TypeError('an answer begins with its head');
     this.#release({ endStream: false });
+    if (this.#silent()) this.#onGone(); // At once: whoever writes in a loop sees the signal.
     if (this.#silent() || this.#outgoing === undefined) return undefined;
     const taken = this.#outgoing.write(bytes);
     if (taken !== false) return taken;
@@ -132,6 +131,16 @@ export class Http2ServerCall implements ServerCall {
     return this.#idleLooks >= looks;
   }
 
+  /** The caller kept somebody waiting for too long. */
+  giveUp(): void {
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.#onGone();
+  }
+
+  #onGone(): void {
+    if (!this.#done) this.#gone.abort();
+  }
+
   #bodyOf(read: RequestRead, options: ServerCallOptions): Body {
     if (read.head.upgrade !== undefined || options.ended) {
       return { length: 0, pipe: (sink) => sink.end([]), cancel: () => undefined };
@@ -182,14 +191,13 @@ export class Http2ServerCall implements ServerCall {
 
   /** The rest of a request that was answered is not wanted (RFC 9113 §8.1). */
   #finishStream(): void {
-    const stream = this.#stream;
-    if (this.#incoming.over || this.#tunnel) return;
+    if (this.#incoming.complete || this.#tunnel) return;
     const close = () => {
       this.#incoming.drop();
-      stream.close(constants.NGHTTP2_NO_ERROR);
+      this.#stream.close(constants.NGHTTP2_NO_ERROR);
     };
-    if (stream.writableFinished) close();
-    else stream.once('finish', close);
+    if (this.#outgoing === undefined) close();
+    else this.#outgoing.whenSent(close);
   }
 }
 

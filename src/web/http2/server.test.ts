@@ -365,6 +365,7 @@ describe('back-pressure', () => {
     stream.on('data', (bytes) => {
       got += bytes.length;
     });
+    stream.resume();
     await new Promise((resolve) => stream.once('close', resolve));
     expect(got).toBe(200 * 64 * 1024);
   });

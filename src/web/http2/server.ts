@@ -131,7 +131,7 @@ class Connection {
       return;
     }
     const period = Math.min(headMs, bodyIdleMs, idleMs) / looks;
-    for (const call of this.#calls) if (call.stalled(Math.ceil(bodyIdleMs / period))) call.abort();
+    for (const call of this.#calls) if (call.stalled(Math.ceil(bodyIdleMs / period))) call.giveUp();
   }
 
   #onStreamClosed(): void {

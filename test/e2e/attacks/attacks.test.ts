@@ -30,7 +30,7 @@ const load = (file: string) => parse(readFileSync(new URL(`${file}.yaml`, import
 let worlds: Worlds;
 let sessions: Sessions;
 beforeAll(async () => {
-  worlds = await startWorlds();
+  worlds = await startWorlds({ masking: process.env.MASKING === 'rewrite' ? 'rewrite' : 'plain', ...(process.env.PGBIN === undefined ? {} : { binDir: process.env.PGBIN }) });
   sessions = new Sessions(worlds);
 });
 afterAll(async () => {

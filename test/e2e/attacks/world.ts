@@ -87,6 +87,12 @@ export interface Statement {
   readonly database: string;
 }
 
+export interface WorldOptions {
+  readonly masking: 'rewrite' | 'plain';
+  /** Programs of another version than the embedded one. */
+  readonly binDir?: string;
+}
+
 export interface Worlds {
   readonly gateway: TestGateway;
   /** Straight to a database, as superuser. */
@@ -100,7 +106,8 @@ export interface Worlds {
   stop(): Promise<void>;
 }
 
-export async function startWorlds(): Promise<Worlds> {
+export async function startWorlds(options: WorldOptions): Promise<Worlds> {
+  const { masking } = options;
   const port = await freePort();
   const target = (database: string, extra: object) => ({
     protocol: 'postgres',
@@ -116,10 +123,12 @@ export async function startWorlds(): Promise<Worlds> {
     holdMs: 30,
     plaintext: true,
     classify,
+    masking,
     policies: policies(),
-    targets: { twin: target('twin', { classify }), plain: target('plain', {}) },
+    targets: { twin: target('twin', { classify, masking }), plain: target('plain', {}) },
     postgres: {
       port,
+      ...(options.binDir === undefined ? {} : { binDir: options.binDir }),
       settings: {
         log_statement: 'all',
         logging_collector: 'on',

@@ -1,7 +1,7 @@
 import { Refusal } from '../../../model/errors.ts';
 import { type Fields, field } from '../../../web/message.ts';
 import type { Carried } from './carried.ts';
-import { carryForm, formPairs } from './form.ts';
+import { carryForm } from './form.ts';
 import { carryJson, utf8 } from './json.ts';
 import { carryMultipart } from './multipart.ts';
 
@@ -106,12 +106,4 @@ function severalTypes(written: string): never {
 export function isEncoded(fields: Fields): boolean {
   const coding = field(fields, 'content-encoding');
   return coding !== undefined && !/^(?:identity)?$/i.test(coding.trim());
-}
-
-/** Values of the form fields of that name, where the body is a form. */
-export function formValues(body: KnownBody, fields: Fields, name: string): readonly string[] {
-  if (!Buffer.isBuffer(body) || mediaType(fields).name !== 'application/x-www-form-urlencoded') return [];
-  return formPairs(body.toString('latin1'), /[&;]/).flatMap((pair) =>
-    pair?.[0].toLowerCase() === name ? [pair[1]] : [],
-  );
 }

@@ -23,11 +23,11 @@ export class Carried {
     this.#findings.add(finding);
   }
 
-  /** A name without a scalar value: an object, a list, a file. `part` is `query` or `body`; its bounds' finding is `<part>.unseen`. */
+  /** A name without a scalar value: an object, a list, a file. `part` is `query`, `body` or `graphql`. Beyond the bounds, the finding is `query.unseen` or `body.unseen`. */
   field(part: string, name: string): void {
     const whole = joined(part, name);
     if (whole.length > bounds.nameLength || (this.#fields.size >= bounds.names && !this.#fields.has(whole)))
-      this.#findings.add(`${part}.unseen`);
+      this.#findings.add(unseen(part));
     else this.#fields.add(whole);
   }
 
@@ -36,11 +36,15 @@ export class Carried {
     this.field(part, name);
     if (value.length > bounds.valueLength) return;
     const whole = `${joined(part, name)}=${value}`;
-    if (this.#values.size >= bounds.values && !this.#values.has(whole)) this.#findings.add(`${part}.unseen`);
+    if (this.#values.size >= bounds.values && !this.#values.has(whole)) this.#findings.add(unseen(part));
     else this.#values.add(whole);
   }
 }
 
 function joined(part: string, name: string): string {
   return name === '' || name.startsWith('[') ? `${part}${name}` : `${part}.${name}`;
+}
+
+function unseen(part: string): string {
+  return part === 'query' ? 'query.unseen' : 'body.unseen';
 }

@@ -38,11 +38,11 @@ export function classifyRequest(request: RequestHead, path: string, body: KnownB
   const query = mark < 0 ? '' : path.slice(mark + 1);
   checkQuery(query);
   const readings = readPath(mark < 0 ? path : path.slice(0, mark), rules.paths);
-  checkOverrides(method, query, fields, body);
 
   const carried = new Carried();
   carryForm(query, 'query', carried);
   carryBody(body, fields, carried);
+  checkOverrides(method, query, fields, carried);
   const routed = route(method, readings, rules.routes);
   if (routed.finding !== undefined) carried.found(routed.finding);
   const meaning = special({ request, query, readings, body, rules, carried });
@@ -159,9 +159,9 @@ function route(method: string, readings: readonly string[], routes: Routes | und
   }
   const ids = [...(only === undefined ? [] : [only.template]), ...strangers];
   if (only === undefined) return { ids, actions: usual, finding: 'route.unknown' };
-  const claimed = only.operations.get(method) ?? (method === 'HEAD' ? only.operations.get('GET') : undefined);
-  if (claimed === undefined && !['HEAD', 'OPTIONS'].includes(method))
-    return { ids, actions: usual, finding: 'method.unlisted' };
+  const listed = method === 'HEAD' && !only.operations.has('HEAD') ? 'GET' : method;
+  const claimed = only.operations.get(listed) ?? undefined;
+  if (!only.operations.has(listed) && method !== 'OPTIONS') return { ids, actions: usual, finding: 'method.unlisted' };
   if (strangers.size > 0) return { ids, actions: [...usual, ...(claimed ?? [])], finding: 'route.unknown' };
   return { ids, actions: claimed ?? usual };
 }

@@ -1,6 +1,6 @@
 import { Refusal } from '../../../model/errors.ts';
 import type { Fields } from '../../../web/message.ts';
-import { formValues, type KnownBody } from './body.ts';
+import type { Carried } from './carried.ts';
 import { formPairs } from './form.ts';
 
 /** Fields that make some servers act on another method than the request's. */
@@ -21,7 +21,7 @@ const targetFields = new Set([
  * Refuses what would make a server do something else than the request line says: what policy decided on would not be what happens.
  * A method that is repeated as it is does no harm. Throws Refusal UNSUPPORTED.
  */
-export function checkOverrides(method: string, query: string, fields: Fields, body: KnownBody): void {
+export function checkOverrides(method: string, query: string, fields: Fields, carried: Carried): void {
   for (let index = 0; index < fields.length; index += 2) {
     // Gateway interfaces (CGI, WSGI) make `_` and `-` the same.
     const name = (fields[index] as string).replaceAll('_', '-');
@@ -32,8 +32,9 @@ export function checkOverrides(method: string, query: string, fields: Fields, bo
   for (const pair of formPairs(query, /[&;]/)) {
     if (pair !== undefined && isMethodName(pair[0])) checkSame(method, pair[1], `the query parameter ${pair[0]}`);
   }
-  for (const name of ['_method', 'x-http-method-override']) {
-    for (const value of formValues(body, fields, name)) checkSame(method, value, `the form field ${name}`);
+  for (const value of carried.values) {
+    const match = /^body\.(_method|x-http-method-override)=(.*)$/is.exec(value);
+    if (match !== null) checkSame(method, match[2] as string, `the field ${match[1]} of the body`);
   }
 }
 
