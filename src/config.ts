@@ -87,7 +87,7 @@ export function parseConfig(text: string, file: string, protocols: ProtocolSchem
   const schema = configJsonSchema(protocols);
   if (!parsed.success) complaints.push(...complaintsOf(parsed.error.issues, (path) => knownKeys(schema, path)));
   const targets = readTargets(section(given, 'targets'), protocols, complaints);
-  if (parsed.success) complaints.push(...contradictions(parsed.data, targets));
+  if (parsed.success) complaints.push(...contradictions(parsed.data, targets, protocols));
 
   if (complaints.length > 0 || !parsed.success) {
     const placed = complaints
@@ -183,7 +183,7 @@ type Frame = z.output<typeof frame> & {
 };
 
 /** What no single key can know. */
-function contradictions(config: Frame, targets: ReadonlyMap<string, Target>): Complaint[] {
+function contradictions(config: Frame, targets: ReadonlyMap<string, Target>, protocols: ProtocolSchemas): Complaint[] {
   const complaints: Complaint[] = [];
   const taken = new Map<string, string>();
   for (const [key, address] of Object.entries(config.listen)) {
@@ -202,10 +202,19 @@ function contradictions(config: Frame, targets: ReadonlyMap<string, Target>): Co
     }
   }
   for (const { name, protocol } of targets.values()) {
-    if (config.listen[protocol] === undefined)
+    const listens = protocols.get(protocol)?.listens ?? protocol;
+    if (config.listen[listens] === undefined)
       complaints.push({
         path: ['targets', name, 'protocol'],
-        message: `nobody could connect: listen.${protocol} is missing`,
+        message: `nobody could connect: listen.${listens} is missing`,
+      });
+    // Protocols that share a listener are told apart by the beginning of a path.
+    const other = protocols.get(name);
+    if (other !== undefined && other.listens === listens && other.listens !== name)
+      complaints.push({
+        path: ['targets', name],
+        atKey: true,
+        message: `the name stands for the protocol ${name} in paths`,
       });
   }
   const { login } = config;

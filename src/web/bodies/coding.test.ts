@@ -113,7 +113,7 @@ describe('codings', () => {
     '%s cannot be seen through',
     (coding) => {
       expect(() => codingsOf(coding)).toThrow(Refusal);
-      expect(() => openDecoder(coding, new Gathered())).toThrow('Accept-Encoding' in {} ? '' : 'cannot be masked');
+      expect(() => openDecoder(coding, new Gathered())).toThrow('cannot be masked');
     },
   );
 });
@@ -127,7 +127,7 @@ describe('a body that lies about its coding', () => {
     await expect(decoded(coding, [bytes.subarray(0, bytes.length - 9)])).rejects.toThrow(PeerError);
   });
 
-  it.each(['gzip', 'br', 'deflate'])('fails when something follows: %s', async (coding) => {
+  it.each(['gzip', 'br', 'deflate', 'zstd'])('fails when something follows: %s', async (coding) => {
     const bytes = coded.find(([name]) => name === coding)![1];
     const more = Buffer.from('{"ssn":"123-45-6789"}');
     await expect(decoded(coding, [Buffer.concat([bytes, more])])).rejects.toThrow(PeerError);
@@ -150,7 +150,7 @@ describe('a bomb', () => {
     const sink = new Gathered();
     await send(openDecoder(coding, sink), [bytes]);
     await expect(sink.finished).rejects.toThrow('grows too far');
-    expect(Buffer.concat(sink.pieces).length).toBeLessThan(9 * 1024 * 1024);
+    expect(Buffer.concat(sink.pieces).length).toBeLessThan(16 * 1024 * 1024);
   });
 
   it('is stopped by its size', async () => {

@@ -53,7 +53,7 @@ export class CsvMasker implements BodyMasker {
       start = end;
     }
     if (bytes.length - start > this.#context.limits.valueBytes) throw unclear('a row is too long');
-    this.#searched = bytes.length - start;
+    this.#searched -= start;
     if (start === 0) return nothing;
     const shown = this.#held.take(start);
     if (this.#plain.size > 0) this.#context.masks.scrub(shown, () => this.#plain.offsets);

@@ -71,11 +71,15 @@ export class JsonMasker implements BodyMasker {
     return Buffer.concat(shown);
   }
 
+  /** Another body may follow. */
   end(): Buffer {
     return this.#guarded(() => {
       const shown = this.#show(this.#walk(true));
       const complete = this.#expects === Done || (this.#depth === 0 && this.#expects === Value && this.#mayBeEmpty());
       if (!complete || this.#held.length > 0 || this.#long !== undefined) throw notJson('it ends too early');
+      this.#expects = Value;
+      this.#here = this.#root;
+      this.#fresh = true;
       return shown;
     });
   }

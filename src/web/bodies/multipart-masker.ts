@@ -35,8 +35,8 @@ export class MultipartMasker implements BodyMasker {
   readonly #held = new HeldBytes();
   #where: Where = 'preamble';
   #part: BodyMasker;
-  /** Bytes at the start of what is held that did not come. */
-  #invented = 0;
+  /** A line begins where what is held begins. */
+  #lineBegins = true;
 
   constructor(body: MaskedBody, context: MaskerContext, open: OpenMasker, level = 1) {
     const boundary = body.type?.parameters.get('boundary');
@@ -50,7 +50,6 @@ export class MultipartMasker implements BodyMasker {
     this.#valueMasks = new ValueMasks(body.rules, context.masks);
     this.#delimiter = Buffer.from(`\n--${boundary}`);
     this.#part = new TextMasker(context);
-    this.#beginLine();
   }
 
   write(bytes: Buffer): Buffer {
@@ -78,51 +77,53 @@ export class MultipartMasker implements BodyMasker {
     if (this.#where === 'epilogue') return this.#pass(shown, this.#held.length);
     if (this.#where === 'head') return this.#head(shown, complete);
     const held = this.#held.bytes;
-    const found = held.indexOf(this.#delimiter);
-    if (found < 0) {
-      const safe = complete ? held.length : Math.max(0, held.length - this.#delimiter.length - 1);
-      return this.#pass(shown, safe);
-    }
-    return this.#line(shown, held, found, complete);
+    const found = this.#find(held);
+    if (found !== undefined) return this.#line(shown, held, found, complete);
+    return this.#pass(shown, complete ? held.length : Math.max(0, held.length - this.#delimiter.length - 1));
   }
 
-  /** A delimiter's line is complete: the part before it is, too. */
-  #line(shown: Buffer[], held: Buffer, found: number, complete: boolean): boolean {
-    const behind = found + this.#delimiter.length;
-    const newline = held.indexOf(0x0a, behind);
-    const last = held[behind] === 0x2d && held[behind + 1] === 0x2d;
-    if (newline < 0 && !complete && !(last && held.length >= behind + 2)) {
-      if (held.length - behind > longestHead) throw unclear('a delimiter has something behind it');
-      // What is before it can go; its own line must be complete.
-      return this.#pass(shown, Math.max(0, found - 1)) && false;
+  /** The next delimiter; or what is one but for the rest of its line. */
+  #find(held: Buffer): Delimiter | undefined {
+    const bare = this.#delimiter.length - 1;
+    if (this.#lineBegins && held.length >= bare && this.#delimiter.compare(held, 0, bare, 1) === 0) {
+      return { contentEnd: 0, behind: bare, certain: true };
     }
-    const lineEnd = last ? behind + 2 : newline < 0 ? held.length : newline + 1;
-    const padding = held.toString('latin1', behind, lineEnd);
-    const isDelimiter = last || /^[ \t]*\r?\n?$/.test(padding);
-    if (!isDelimiter) {
+    const at = held.indexOf(this.#delimiter);
+    if (at < 0) return undefined;
+    const certain = at > 0 && held[at - 1] === 0x0d;
+    return { contentEnd: certain ? at - 1 : at, behind: at + this.#delimiter.length, certain };
+  }
+
+  /** Where a delimiter's line is complete, the part before it is, too. */
+  #line(shown: Buffer[], held: Buffer, { contentEnd, behind, certain }: Delimiter, complete: boolean): boolean {
+    const last = held[behind] === 0x2d && held[behind + 1] === 0x2d;
+    const line = held.subarray(behind, behind + longestHead);
+    const newline = line.indexOf(0x0a);
+    if (newline < 0 && !complete && !last) {
+      if (line.length === longestHead) throw unclear('a delimiter has something behind it');
+      this.#pass(shown, contentEnd);
+      return false;
+    }
+    const rest = last ? 2 : newline < 0 ? line.length : newline + 1;
+    if (!last && !/^[ \t]*\r?\n?$/.test(line.toString('latin1', 0, rest))) {
       if (this.#ruled) throw unclear('a delimiter has something behind it');
       return this.#pass(shown, behind);
     }
-    const crlf = found > 0 && held[found - 1] === 0x0d;
-    const first = found === 0 && this.#invented > 0;
-    if (this.#ruled && !crlf && !first) throw unclear('a delimiter has no line of its own');
-    const contentEnd = crlf ? found - 1 : found;
-    const passed = this.#pass(shown, contentEnd) ? contentEnd : 0;
+    if (this.#ruled && !certain) throw unclear('a delimiter has no line of its own');
+    this.#pass(shown, contentEnd);
     shown.push(this.#part.end());
     this.#valueMasks.report();
-    const line = this.#held.take(lineEnd - passed);
-    shown.push(line.subarray(this.#invented));
-    this.#invented = 0;
+    shown.push(this.#held.take(behind + rest - contentEnd));
     this.#where = last ? 'epilogue' : 'head';
     this.#part = new TextMasker(this.#context);
     return true;
   }
 
   #head(shown: Buffer[], complete: boolean): boolean {
-    const held = this.#held.bytes;
+    const held = this.#held.bytes.subarray(0, longestHead);
     const end = headEnd(held);
     if (end < 0) {
-      if (held.length > longestHead || (complete && held.length > 0)) throw unclear('a part has no end to its head');
+      if (held.length === longestHead || (complete && held.length > 0)) throw unclear('a part has no end to its head');
       return false;
     }
     const head = parsePartHead(this.#held.take(end));
@@ -132,16 +133,8 @@ export class MultipartMasker implements BodyMasker {
     this.#context.masks.scrub(text, (whole) => [0, whole.length]);
     shown.push(text);
     this.#where = 'body';
-    this.#beginLine();
+    this.#lineBegins = true;
     return true;
-  }
-
-  /** A delimiter may be the first thing here, without a line end before it. */
-  #beginLine(): void {
-    const rest = this.#held.take(this.#held.length);
-    this.#held.add(lineFeed);
-    this.#held.add(rest);
-    this.#invented = 1;
   }
 
   #maskerOf(head: PartHead): BodyMasker {
@@ -167,18 +160,27 @@ export class MultipartMasker implements BodyMasker {
   }
 
   #pass(shown: Buffer[], count: number): boolean {
-    if (count <= this.#invented) return false;
-    const bytes = this.#held.take(count).subarray(this.#invented);
-    this.#invented = 0;
+    if (count === 0) return false;
+    this.#lineBegins = false;
+    const bytes = this.#held.take(count);
     const outside = this.#where === 'preamble' || this.#where === 'epilogue';
-    if (outside && this.#ruled && /[^\s]/.test(bytes.toString('latin1')))
+    if (outside && this.#ruled && /[^\s]/.test(bytes.toString('latin1'))) {
       throw unclear('something stands outside of its parts');
+    }
     shown.push(this.#part.write(bytes));
     return true;
   }
 }
 
-const lineFeed = Buffer.from('\n');
+interface Delimiter {
+  /** Where the part before it ends. */
+  readonly contentEnd: number;
+  /** Where the rest of its line begins. */
+  readonly behind: number;
+  /** Whether it stands in a line of its own for every reader. */
+  readonly certain: boolean;
+}
+
 const noFields: ReadonlySet<string> = new Set();
 const lengths: ReadonlySet<string> = new Set(['content-length', 'content-md5', 'content-digest', 'digest']);
 

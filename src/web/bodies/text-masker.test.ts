@@ -21,9 +21,6 @@ describe('text', () => {
   ])('is the same in pieces of any size: %j', (text) => {
     const whole = shown(text).toString();
     expect(whole).not.toMatch(/0123|ann@|1111|4444|MIIE|hunter|p\u00e4ss/);
-    expect(whole.length).toBe(
-      [...Buffer.from(text).toString('latin1')].length - (Buffer.byteLength(whole) - whole.length),
-    );
     for (const pieces of splits(Buffer.from(text))) {
       expect(shownOf(new TextMasker({ masks: realMasks(), limits: bodyLimits }), pieces).toString()).toBe(whole);
     }

@@ -61,7 +61,12 @@ export class Http1Connection implements UpstreamConnection {
     if (this.free === 0) throw new TypeError('the connection is not free');
     const exchange = new ClientExchange(request, answer, this.#owner);
     this.#exchange = exchange;
-    exchange.start();
+    try {
+      exchange.start();
+    } catch (error) {
+      this.#destroy();
+      throw error;
+    }
     return exchange;
   }
 

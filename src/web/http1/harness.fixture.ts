@@ -229,13 +229,18 @@ export function reply(call: ServerCall, text: string, fields: Fields = [], statu
 
 /** Sends each request on to `port` and the answer back. */
 export function forwardTo(port: number): (call: ServerCall) => void {
+  return forwardOver(() => connect(port, '127.0.0.1'));
+}
+
+/** Sends each request on over a connection that `open` opens, or one that is free, and the answer back. */
+export function forwardOver(open: () => Socket): (call: ServerCall) => void {
   const idle: Http1Connection[] = [];
   return (call) => {
     const { method, target, authority, fields, upgrade } = call.request;
     let connection = idle.pop();
     while (connection !== undefined && connection.free === 0) connection = idle.pop();
     if (connection === undefined) {
-      const fresh = new Http1Connection(connect(port, '127.0.0.1'), httpLimits);
+      const fresh = new Http1Connection(open(), httpLimits);
       fresh.onFree(() => idle.push(fresh));
       connection = fresh;
     }

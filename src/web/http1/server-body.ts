@@ -34,6 +34,7 @@ export class ServerBody implements Body {
   #state: 'untaken' | 'flowing' | 'drained' | 'over';
   #sink: BodySink | undefined;
   #waiting = false;
+  #pumping = false;
   #dropped = 0;
 
   constructor(length: number | undefined, inbox: Inbox, limits: HttpLimits, owner: BodyOwner) {
@@ -100,8 +101,10 @@ export class ServerBody implements Body {
   /** Moves what is in the inbox on. Throws nothing of the caller's making. */
   pump(): void {
     if (this.#state === 'drained') this.#drain();
-    if (this.#state !== 'flowing' || this.#waiting) return;
+    if (this.#state !== 'flowing' || this.#waiting || this.#pumping) return;
     const sink = this.#sink as BodySink;
+    // Whoever takes a piece may well do something that brings us here again.
+    this.#pumping = true;
     try {
       for (;;) {
         const piece = this.#reader.read(this.#inbox);
@@ -118,6 +121,8 @@ export class ServerBody implements Body {
       if (!(error instanceof BadMessage)) throw error;
       this.fail(error.message);
       return;
+    } finally {
+      this.#pumping = false;
     }
     if (!this.#reader.done) return;
     this.#state = 'over';

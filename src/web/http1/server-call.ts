@@ -63,8 +63,8 @@ export class Http1Call implements ServerCall {
   }
 
   inform(status: number, fields: Fields): void {
-    if (this.answered || this.#head.version === '1.0') return;
-    if (status < 100 || status > 199 || status === 101) throw new TypeError('not an interim status');
+    const interim = status >= 100 && status < 200 && status !== 101;
+    if (!interim || this.answered || this.#head.version === '1.0') return;
     const text = this.#written(() => writeResponseHead(status, fields, 'none', false));
     if (text !== undefined) this.#owner.outbox.text(text);
   }

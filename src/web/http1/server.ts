@@ -49,6 +49,8 @@ class ServerConnection implements CallOwner {
   #peerEnded = false;
   #moving = false;
   #paused = false;
+  /** The time for the head that is coming runs. */
+  #headBegun = false;
 
   constructor(stream: Duplex, limits: HttpLimits, onCall: (call: ServerCall) => void, signal: AbortSignal | undefined) {
     this.#stream = stream;
@@ -198,8 +200,6 @@ class ServerConnection implements CallOwner {
     } else if (call.body.awaited) this.#deadline.set(bodyIdleMs);
     else this.#deadline.clear();
   }
-
-  #headBegun = false;
 
   #flow(on: boolean): void {
     if (on !== this.#paused) return;

@@ -48,7 +48,8 @@ export class Http2ClientCall implements OutgoingCall {
       this.#error = error.code; // `close` follows.
     });
     stream.on('close', () => {
-      this.fail(this.#broke());
+      // Once there is an answer, it knows best whether it is complete, even if its taker has not had all of it.
+      if (this.#incoming === undefined) this.fail(this.#broke());
       this.#onOver();
     });
     stream.on('headers', (_fields: unknown, _flags: unknown, list: unknown) => this.#onInterim(list as string[]));
@@ -100,7 +101,7 @@ export class Http2ClientCall implements OutgoingCall {
     if (this.#over) return;
     this.#heard = true;
     this.#interim++;
-    const read = readResponse(list, this.#limits.headFields, { ended: false, bodiless: false });
+    const read = readResponse(list, this.#limits, { ended: false, bodiless: false });
     if ('wrong' in read) {
       this.#refuse(read.wrong);
       return;
@@ -126,7 +127,7 @@ export class Http2ClientCall implements OutgoingCall {
     this.#heard = true;
     const stream = this.#stream as ClientHttp2Stream;
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    const read = readResponse(list, this.#limits.headFields, { ended, bodiless: this.#request.method === 'HEAD' });
+    const read = readResponse(list, this.#limits, { ended, bodiless: this.#request.method === 'HEAD' });
     if ('wrong' in read) {
       this.#refuse(read.wrong);
       return;
@@ -138,7 +139,7 @@ export class Http2ClientCall implements OutgoingCall {
     }
     this.#incoming = new Incoming(stream, {
       ended,
-      maxTrailers: this.#limits.headFields,
+      limits: this.#limits,
       broke: () => this.#broke(),
       malformed: (what) => broken(`the target's trailers are malformed: ${what}`),
     });

@@ -20,6 +20,7 @@ export class Http2Connection implements UpstreamConnection {
   readonly #freeListeners: (() => void)[] = [];
   readonly #watch: NodeJS.Timeout;
   #closed = false;
+  #closing = false;
   /** Streams at once, as the target has it; our own limit until it says. */
   #most: number;
   /** Waits for the target's settings, which say whether it takes an extended CONNECT. */
@@ -61,7 +62,9 @@ export class Http2Connection implements UpstreamConnection {
 
   close(): void {
     this.#retire();
-    this.#session.close();
+    // A GOAWAY would overtake requests that are about to be sent, and take them back.
+    if (this.#calls.size === 0) this.#session.close();
+    this.#closing = true;
   }
 
   onClosed(listener: () => void): void {
@@ -93,6 +96,7 @@ export class Http2Connection implements UpstreamConnection {
   #onEnded(call: Http2ClientCall): void {
     const before = this.free;
     if (!this.#calls.delete(call)) return;
+    if (this.#closing && this.#calls.size === 0) this.#session.close();
     if (this.free > before) for (const listener of this.#freeListeners) listener();
   }
 

@@ -1,9 +1,12 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { readAuthority } from '../../wire/http1/authority.ts';
+import type { HttpLimits } from '../connection.ts';
 import type { Fields, RequestHead, ResponseHead } from '../message.ts';
 
 /** What a list of HTTP/2 fields says, or what is wrong with it. */
 export type Read<T> = { readonly good: T } | { readonly wrong: string };
+
+type HeadLimits = Pick<HttpLimits, 'headFields' | 'headBytes'>;
 
 export interface RequestRead {
   readonly head: RequestHead;
@@ -52,15 +55,18 @@ const valueForm = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\
 const pathForm = /^\/[\x21\x22\x24-\x7e]*$/;
 const lengthForm = /^(?:0|[1-9][0-9]{0,15})$/;
 
-/** A request's fields as nghttp2 delivers them: name, value, name, value, …, pseudo-header fields first. */
-export function readRequest(list: readonly string[], maxFields: number): Read<RequestRead> {
+/**
+ * A request's fields as nghttp2 delivers them: name, value, name, value, …, pseudo-header fields first. It has refused what RFC 9113
+ * §8 calls malformed, and left out fields with characters that may not be there: those reach nobody.
+ */
+export function readRequest(list: readonly string[], limits: HeadLimits): Read<RequestRead> {
   const pseudo = new Map<string, string>();
   const fields: string[] = [];
   let host: string | undefined;
   let length: number | undefined;
   let cookie = -1;
   let expectsContinue = false;
-  if (list.length > 2 * (maxFields + 5)) return { wrong: 'too many fields' };
+  if (tooMuch(list, limits)) return { wrong: 'too many or too large fields' };
   for (let index = 0; index < list.length; index += 2) {
     const name = list[index] as string;
     const value = list[index + 1] as string;
@@ -134,10 +140,10 @@ const requestPseudo: ReadonlySet<string> = new Set([':method', ':scheme', ':auth
  */
 export function readResponse(
   list: readonly string[],
-  maxFields: number,
+  limits: HeadLimits,
   { ended, bodiless }: { readonly ended: boolean; readonly bodiless: boolean },
 ): Read<ResponseHead> {
-  if (list.length > 2 * (maxFields + 1)) return { wrong: 'too many fields' };
+  if (tooMuch(list, limits)) return { wrong: 'too many or too large fields' };
   const fields: string[] = [];
   let status = 0;
   let length: number | undefined;
@@ -162,8 +168,8 @@ export function readResponse(
 }
 
 /** The fields behind a body. */
-export function readTrailers(list: readonly string[], maxFields: number): Read<Fields> {
-  if (list.length > 2 * maxFields) return { wrong: 'too many trailer fields' };
+export function readTrailers(list: readonly string[], limits: HeadLimits): Read<Fields> {
+  if (tooMuch(list, limits)) return { wrong: 'too many or too large trailer fields' };
   for (let index = 0; index < list.length; index += 2) {
     const name = list[index] as string;
     const wrong = wrongField(name, list[index + 1] as string);
@@ -171,6 +177,14 @@ export function readTrailers(list: readonly string[], maxFields: number): Read<F
     if (neverTrailers.has(name)) return { wrong: `the field ${name} is no trailer` };
   }
   return { good: list };
+}
+
+/** nghttp2 ends a list at 64 KiB; the setting that says less is a word to the peer only (RFC 9113 §6.5.2, and its measure). */
+function tooMuch(list: readonly string[], { headFields, headBytes }: HeadLimits): boolean {
+  if (list.length > 2 * (headFields + 5)) return true;
+  let bytes = 16 * list.length;
+  for (const text of list) bytes += text.length;
+  return bytes > headBytes;
 }
 
 function wrongField(name: string, value: string): string | undefined {

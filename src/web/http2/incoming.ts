@@ -1,12 +1,13 @@
 import { constants, type Http2Stream } from 'node:http2';
 import type { PeerError, Refusal } from '../../model/errors.ts';
+import type { HttpLimits } from '../connection.ts';
 import type { BodySink, Fields } from '../message.ts';
 import { readTrailers } from './head.ts';
 
 export interface IncomingOptions {
   /** No bytes will come: END_STREAM was on the fields. */
   readonly ended: boolean;
-  readonly maxTrailers: number;
+  readonly limits: HttpLimits;
   /** Why the bytes stopped before their end: the stream was reset, the connection lost. */
   broke(): PeerError | Refusal;
   /** What to say of a peer that sent something malformed. */
@@ -137,7 +138,7 @@ export class Incoming {
   }
 
   #onTrailers(list: readonly string[]): void {
-    const read = readTrailers(list, this.#options.maxTrailers);
+    const read = readTrailers(list, this.#options.limits);
     if ('good' in read) {
       this.#trailers = read.good;
       return;

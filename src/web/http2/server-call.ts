@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream, type ServerStreamResponseOptions } from 'node:http2';
 import { PeerError } from '../../model/errors.ts';
+import type { HttpLimits } from '../connection.ts';
 import type { Body, Fields, RequestHead, ResponseHead, ServerCall, Tunnel } from '../message.ts';
 import { grouped, type RequestRead } from './head.ts';
 import { Incoming } from './incoming.ts';
@@ -8,7 +9,7 @@ import { Outgoing } from './outgoing.ts';
 export interface ServerCallOptions {
   /** END_STREAM was on the request's fields. */
   readonly ended: boolean;
-  readonly maxTrailers: number;
+  readonly limits: HttpLimits;
   /** Somebody takes the body: the caller is no stranger any more. */
   onTaken(): void;
 }
@@ -41,7 +42,7 @@ export class Http2ServerCall implements ServerCall {
     this.#expectsContinue = read.expectsContinue;
     this.#incoming = new Incoming(stream, {
       ended: options.ended,
-      maxTrailers: options.maxTrailers,
+      limits: options.limits,
       broke: () => new PeerError('CLIENT_PROTOCOL', 'the caller took the request back before its body was complete'),
       malformed: (what) => new PeerError('CLIENT_PROTOCOL', `the caller's trailers are malformed: ${what}`),
     });

@@ -77,14 +77,14 @@ class Connection {
 
   #onRequest(stream: ServerHttp2Stream, flags: number, list: readonly string[]): void {
     this.#used = true;
-    const read = readRequest(list, this.#limits.headFields);
+    const read = readRequest(list, this.#limits);
     if ('wrong' in read) {
       this.#refuse(stream, read.wrong);
       return;
     }
     const call = new Http2ServerCall(stream, read.good, {
       ended: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
-      maxTrailers: this.#limits.headFields,
+      limits: this.#limits,
       onTaken: () => this.#trust(),
     });
     this.#calls.add(call);

@@ -57,11 +57,12 @@ export async function connectUpstream(
   let socket: Socket | undefined;
   try {
     const addresses = await addressesOf(options, either);
+    const tls = options.scheme === 'https' ? await tlsOptions(options, protocols) : undefined;
     socket = await openFirst(options, addresses, either);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
-    if (options.scheme === 'http') return { stream: socket, protocol: protocols[0] as 'h2' | 'http/1.1' };
-    return await encrypt(socket, options, protocols, either);
+    if (tls === undefined) return { stream: socket, protocol: protocols[0] as 'h2' | 'http/1.1' };
+    return await encrypt(socket, tls, options, protocols, either);
   } catch (error) {
     socket?.destroy();
     either.throwIfAborted();
@@ -123,11 +124,12 @@ async function openFirst(options: ConnectOptions, addresses: readonly string[], 
 
 async function encrypt(
   socket: Socket,
+  tls: ConnectionOptions,
   options: ConnectOptions,
   protocols: readonly string[],
   signal: AbortSignal,
 ): Promise<Connected> {
-  const secured = connectTls({ ...(await tlsOptions(options, protocols)), socket });
+  const secured = connectTls({ ...tls, socket });
   try {
     await once(secured, 'secureConnect', signal);
   } catch (error) {

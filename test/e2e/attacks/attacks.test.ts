@@ -31,7 +31,10 @@ const load = (file: string) => parse(readFileSync(new URL(`${file}.yaml`, import
 let worlds: Worlds;
 let sessions: Sessions;
 beforeAll(async () => {
-  worlds = await startWorlds({ masking: process.env.MASKING === 'rewrite' ? 'rewrite' : 'plain', ...(process.env.PGBIN === undefined ? {} : { binDir: process.env.PGBIN }) });
+  worlds = await startWorlds({
+    masking: process.env.MASKING === 'rewrite' ? 'rewrite' : 'plain',
+    ...(process.env.PGBIN === undefined ? {} : { binDir: process.env.PGBIN }),
+  });
   sessions = new Sessions(worlds);
 });
 afterAll(async () => {
@@ -179,6 +182,36 @@ describe('an honest statement', () => {
 
 function valuesOf(row: Buffer): readonly (string | null)[] {
   return parseDataRow(row, 0, row.length).map((value) => value?.toString() ?? null);
+}
+
+describe('an honest statement that uses masked columns', () => {
+  const cases = (load('masked') as readonly Statements[]).flatMap(({ as = 'agent', texts }) =>
+    texts.map((text) => ({ name: `${as}: ${text}`, as, text })),
+  );
+  for (const one of chosen(cases))
+    it(`gives what it would give if the masks were the values — ${one.name}`, async () => {
+      const { as, text } = one;
+      const model = await worlds.direct('model');
+      const { rows: expected } = await model.query({ text, rowMode: 'array', types: { getTypeParser: () => String } });
+      const ways: readonly (readonly [string, readonly Step[]])[] = [
+        ['simple', sent(text, 'simple')],
+        ['extended', sent(text, 'extended')],
+        ['described', sent(text, 'described')],
+        ['cursor', slowly('begin', `declare c cursor for ${text}`, 'fetch all from c', 'rollback')],
+      ];
+      for (const [way, steps] of ways) {
+        const { messages, answered } = await sessions.play('shop', as, steps);
+        expect(answered).toBe(true);
+        for (const { type, bytes } of messages)
+          if (type === 'E') expect.fail(`${way}: ${bytes.toString('utf8', 5).replaceAll('\0', ' ')}`);
+        const rows = messages.filter(({ type }) => type === 'D').map(({ bytes }) => valuesOf(bytes));
+        expect(rows, way).toEqual(expected);
+      }
+    });
+});
+
+function slowly(...texts: readonly string[]): readonly Step[] {
+  return texts.flatMap((query): readonly Step[] => [{ query }, 'wait']);
 }
 
 describe('the record', () => {

@@ -80,7 +80,7 @@ describe('what a request carries', () => {
   it('is bounded in number, and says so', () => {
     const found = post(Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`k${index}`, index])));
     expect(found).toMatchObject({ findings: ['body.unseen'] });
-    expect((found as { fields: string[] }).fields).toHaveLength(1000);
+    expect('fields' in found ? found.fields : []).toHaveLength(1000);
   });
 
   it('is bounded in length: a long value is no fact, a long name is not seen', () => {
@@ -92,7 +92,7 @@ describe('what a request carries', () => {
     expect(outcome({ request: 'POST /a', body: '['.repeat(5000) + ']'.repeat(5000) }, rules)).toMatchObject({
       findings: ['body.unseen'],
     });
-    expect(outcome({ request: 'POST /a', body: '{"a":'.repeat(40) + '1' + '}'.repeat(40) }, rules)).toMatchObject({
+    expect(outcome({ request: 'POST /a', body: `${'{"a":'.repeat(40)}1${'}'.repeat(40)}` }, rules)).toMatchObject({
       findings: [],
     });
   });

@@ -2,10 +2,11 @@ import type { Action, Classified, Resource } from '../../../model/command.ts';
 import { Refusal } from '../../../model/errors.ts';
 import type { RequestHead } from '../../../web/message.ts';
 import { accessOf, actionsOf, checkMethod, sortActions } from './actions.ts';
+import { awsMeaning } from './aws.ts';
 import { carryBody, type KnownBody } from './body.ts';
 import { Carried } from './carried.ts';
 import { carryForm } from './form.ts';
-import { graphqlMeaning } from './graphql.ts';
+import { graphqlMeaning, isGraphqlPath } from './graphql.ts';
 import { checkOverrides, mayOverride } from './override.ts';
 import { type PathRules, readPath } from './path.ts';
 import { refusePresigned } from './presigned.ts';
@@ -21,8 +22,8 @@ export interface Rules {
   readonly routes: Routes | undefined;
   /** Paths that take GraphQL. */
   readonly graphql: readonly string[];
-  /** Paths are S3's: `/bucket/key`. */
-  readonly s3: boolean;
+  /** The AWS service that the target is; S3's paths are `/bucket/key`. */
+  readonly aws: string | undefined;
   readonly messages: 'recorded' | 'commands';
 }
 
@@ -67,7 +68,7 @@ export function classifyRequest(request: RequestHead, path: string, body: KnownB
 
 /** Whether a request without a body means what it means by its method and path alone. */
 export function dependsOnHead({ fields, upgrade }: RequestHead, rules: Rules): boolean {
-  return upgrade !== undefined || rules.s3 || mayOverride(fields);
+  return upgrade !== undefined || rules.aws !== undefined || mayOverride(fields);
 }
 
 interface Special {
@@ -90,11 +91,12 @@ interface Looked {
 /** What a method at a path does not say. */
 function special({ request, query, readings, body, rules, carried }: Looked): Special {
   const { method, fields, upgrade } = request;
-  const isGraphql = readings.some((reading) => rules.graphql.includes(withoutSlash(reading)));
+  const isGraphql = isGraphqlPath(readings, rules.graphql);
   if (upgrade !== undefined) return upgraded(upgrade, isGraphql, rules);
   if (isGraphql && method !== 'OPTIONS') return graphqlMeaning(method, query, fields, body, carried);
-  if (rules.s3) {
+  if (rules.aws !== undefined) {
     refusePresigned(request.target);
+    if (rules.aws !== 's3') return awsMeaning(rules.aws, fields, carried) ?? {};
     return s3Meaning({ method, readings, query, fields, body, rules: rules.paths });
   }
   return {};
@@ -116,10 +118,6 @@ function upgraded(upgrade: string, isGraphql: boolean, rules: Rules): Special {
     verbs: ['WEBSOCKET'],
     actions: rules.messages === 'commands' ? ['read'] : ['read', 'write'],
   };
-}
-
-function withoutSlash(path: string): string {
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 function checkQuery(query: string): void {

@@ -52,9 +52,17 @@ export function graphqlMeaning(
   return meaningOf(fromBody(fields, body), carried);
 }
 
-/** What one message of a GraphQL subscription protocol, or any other carrier, would run. `payload` is the JSON of a request. */
-export function graphqlPayloadMeaning(payload: Buffer, carried: Carried): GraphqlMeaning {
-  return meaningOf(fromJson(payload), carried);
+/** What the payload of one message of a GraphQL subscription protocol would run. */
+export function graphqlPayloadMeaning(payload: unknown, carried: Carried): GraphqlMeaning {
+  return meaningOf([requestOf(payload)], carried);
+}
+
+/** Whether a path takes GraphQL. Servers often take what is below it, and other letters, for the same. */
+export function isGraphqlPath(readings: readonly string[], paths: readonly string[]): boolean {
+  return paths.some((path) => {
+    const wanted = path.toLowerCase().replace(/\/$/, '');
+    return readings.some((reading) => `${reading.toLowerCase()}/`.startsWith(`${wanted}/`));
+  });
 }
 
 function unsupported(what: string, advice: string): Refusal {

@@ -37,6 +37,8 @@ export function carryMultipart(body: Buffer, boundary: string, carried: Carried)
 /** The name in a part's Content-Disposition, read only where there is one way to read it. */
 function partName(head: string, carried: Carried): string | undefined {
   const lines = head.split('\r\n');
+  // Which encodings are undone, servers do not agree on (RFC 7578 §4.7).
+  if (lines.some((line) => /^content-transfer-encoding/i.test(line))) return undefined;
   const dispositions = lines.filter((line) => /^content-disposition\s*:/i.test(line));
   if (dispositions.length !== 1 || lines.some((line) => !/^[A-Za-z-]+: ?[\x20-\x7e\x80-\xff]*$/.test(line)))
     return undefined;

@@ -8,6 +8,8 @@ export interface PathRules {
 
 /** Longer than any honest path; bounds what reading one costs. */
 const longestPath = 8192;
+/** A path that can be read in one way only. */
+const plainPath = /^(?:\/|(?:\/(?!\.+(?:\/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+\/?)$/;
 /** Spellings can be combined; a path that has more readings than this is nobody's honest path. */
 const mostReadings = 64;
 
@@ -17,6 +19,7 @@ const mostReadings = 64;
  * as they came. Throws Refusal UNPARSABLE for what servers are known to read differently, unless `rules` lets it through.
  */
 export function readPath(path: string, rules: PathRules): readonly string[] {
+  if (plainPath.test(path) && path.length <= longestPath && !rules.ignoreCase) return [path];
   checkCharacters(path);
   const sent = path.replace(/%[0-9a-f]{2}/gi, (triple) => triple.toUpperCase());
   for (const [relaxation, found, why] of spellings) {

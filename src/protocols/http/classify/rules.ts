@@ -10,7 +10,7 @@ export function openRules(settings: HttpSettings): Rules {
     paths,
     routes: openapi === undefined ? undefined : loadRoutes(openapi, address, paths.ignoreCase),
     graphql,
-    s3: typeof as === 'object' && 'aws' in as && as.aws.service === 's3',
+    aws: typeof as === 'object' && 'aws' in as ? as.aws.service : undefined,
     messages,
   };
 }

@@ -37,9 +37,9 @@ export function spellings(secrets: readonly string[]): Spellings {
 /** A guard for one reply. */
 export function reflectionGuard(patterns: Spellings): ReflectionGuard {
   const guard = { count: 0 };
-  const scrub = (bytes: Buffer): void => {
+  const scrub: Scrub = (bytes, before) => {
     for (const pattern of patterns) {
-      for (let at = bytes.indexOf(pattern); at >= 0; at = bytes.indexOf(pattern, at + pattern.length)) {
+      for (let at = bytes.indexOf(pattern); at >= 0 && at < before; at = bytes.indexOf(pattern, at + pattern.length)) {
         bytes.fill(0x2a, at, at + pattern.length);
         guard.count++;
       }
@@ -54,35 +54,42 @@ export function reflectionGuard(patterns: Spellings): ReflectionGuard {
   };
 }
 
-function scrubbed(text: string, patterns: readonly Buffer[], scrub: (bytes: Buffer) => void): string {
+/** Overwrites what begins before that offset. */
+type Scrub = (bytes: Buffer, before: number) => void;
+
+function scrubbed(text: string, patterns: readonly Buffer[], scrub: Scrub): string {
   const bytes = Buffer.from(text, 'latin1');
   if (!patterns.some((pattern) => bytes.includes(pattern))) return text;
-  scrub(bytes);
+  scrub(bytes, bytes.length);
   return bytes.toString('latin1');
 }
 
+const none = Buffer.alloc(0);
+
 class Filter implements ReflectionFilter {
   readonly #patterns: readonly Buffer[];
-  readonly #scrub: (bytes: Buffer) => void;
-  #held: Buffer = Buffer.alloc(0);
+  readonly #scrub: Scrub;
+  #held: Buffer = none;
 
-  constructor(patterns: readonly Buffer[], scrub: (bytes: Buffer) => void) {
+  constructor(patterns: readonly Buffer[], scrub: Scrub) {
     this.#patterns = patterns;
     this.#scrub = scrub;
   }
 
   write(bytes: Buffer): Buffer {
     const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
-    this.#scrub(all);
-    const keep = this.#begun(all);
+    // What is held back is looked at again with what follows: a short spelling can be the beginning of a longer one.
+    const ready = all.length - this.#begun(all);
+    this.#scrub(all, ready);
     // A copy: the tail must not keep a large buffer alive.
-    this.#held = keep === 0 ? this.#held.subarray(0, 0) : Buffer.from(all.subarray(all.length - keep));
-    return keep === 0 ? all : all.subarray(0, all.length - keep);
+    this.#held = ready === all.length ? none : Buffer.from(all.subarray(ready));
+    return ready === all.length ? all : all.subarray(0, ready);
   }
 
   end(): Buffer {
     const rest = this.#held;
-    this.#held = Buffer.alloc(0);
+    this.#held = none;
+    this.#scrub(rest, rest.length);
     return rest;
   }
 

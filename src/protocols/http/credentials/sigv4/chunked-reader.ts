@@ -47,6 +47,7 @@ export class ChunkedReader implements BodySink {
   data(bytes: Buffer): Promise<void> | undefined {
     const pieces: Buffer[] = [];
     for (let at = 0; at < bytes.length; ) {
+      if (this.#state === 'done') this.#break('goes on behind its end');
       if (this.#state === 'broken') return undefined;
       if (this.#state === 'data') {
         const piece = bytes.subarray(at, at + this.#missing);
@@ -87,8 +88,7 @@ export class ChunkedReader implements BodySink {
     const text = line.slice(0, -2);
     if (this.#state === 'size') this.#takeSize(text);
     else if (this.#state === 'data-end') this.#takeChunkEnd(text);
-    else if (this.#state === 'trailer') this.#takeTrailer(text);
-    else this.#break('goes on behind its end');
+    else this.#takeTrailer(text);
   }
 
   #takeSize(text: string): undefined {

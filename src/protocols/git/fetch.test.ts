@@ -1,0 +1,338 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Classified } from '../../model/command.ts';
+import { git, gitResult } from './testing/git-backend.fixture.ts';
+import { startRoom, type TestRoom, type Verdict } from './testing/room.fixture.ts';
+
+let room: TestRoom;
+let source: string;
+const ids: Record<string, string> = {};
+let clones = 0;
+
+beforeAll(async () => {
+  room = await startRoom({ holdMs: 400 });
+  const bare = await room.backend.create('acme/app.git');
+  source = join(room.folder, 'source');
+  await git(room.folder, ['init', '-q', '-b', 'main', source]);
+  for (let n = 1; n <= 5; n++) {
+    writeFileSync(join(source, `file${n}.txt`), `content ${n}\n`.repeat(n * 50));
+    await git(source, ['add', '.']);
+    await git(source, ['commit', '-q', '-m', `commit ${n}`]);
+  }
+  await git(source, ['tag', '-a', '-m', 'one', 'v1.0']);
+  await git(source, ['branch', 'other', 'HEAD~2']);
+  await git(source, ['checkout', '-q', '-b', 'side', 'HEAD~1']);
+  writeFileSync(join(source, 'side.txt'), 'aside\n');
+  await git(source, ['add', '.']);
+  await git(source, ['commit', '-q', '-m', 'aside']);
+  await git(source, ['checkout', '-q', '-b', 'secret', 'main']);
+  writeFileSync(join(source, 'hidden.txt'), 'nobody may see this\n');
+  await git(source, ['add', '.']);
+  await git(source, ['commit', '-q', '-m', 'hidden commit']);
+  await git(source, ['tag', '-a', '-m', 'hidden tag', 'secret-tag']);
+  await git(source, ['push', '-q', bare, 'main', 'other', 'side', 'secret', 'v1.0', 'secret-tag']);
+  for (const name of ['main', 'other', 'side', 'secret', 'v1.0', 'secret-tag']) {
+    ids[name] = (await git(source, ['rev-parse', name])).trim();
+  }
+});
+
+afterAll(() => room.close());
+afterEach(() => {
+  room.policy = () => 'allow';
+  room.backend.override = undefined;
+});
+
+const folder = () => join(room.folder, `clone-${++clones}`);
+const touches = (classified: Classified, id: RegExp) => classified.resources.some((resource) => id.test(resource.id));
+const hides =
+  (pattern: RegExp) =>
+  (classified: Classified): Verdict =>
+    touches(classified, pattern) ? 'deny' : 'allow';
+
+describe.each(['0', '1', '2'])('git in protocol version %s', (version) => {
+  const v = ['-c', `protocol.version=${version}`];
+  const clone = async (...args: string[]) => {
+    const to = folder();
+    await git(room.folder, [...v, 'clone', '-q', ...args, room.url('acme/app.git'), to]);
+    return to;
+  };
+
+  it('clones everything that there is', async () => {
+    const to = await clone();
+    expect((await git(to, ['log', '--format=%s'])).trim().split('\n')).toHaveLength(5);
+    expect((await git(to, ['tag'])).trim().split('\n')).toEqual(['secret-tag', 'v1.0']);
+    expect(await git(to, ['for-each-ref', '--format=%(refname)', 'refs/remotes'])).toContain('origin/secret');
+    await git(to, ['fsck', '--strict']);
+  });
+
+  it('fetches what is new, and what tags come with it', async () => {
+    const to = await clone('--single-branch', '--branch', 'other', '--no-tags');
+    await git(to, ['config', 'remote.origin.fetch', '+refs/heads/*:refs/remotes/origin/*']);
+    await git(to, ['config', 'remote.origin.tagOpt', '']);
+    await git(to, [...v, 'fetch', '-q', 'origin']);
+    expect((await git(to, ['rev-parse', 'origin/main'])).trim()).toBe(ids.main);
+    expect((await git(to, ['rev-parse', 'v1.0'])).trim()).toBe(ids['v1.0']);
+    await git(to, [...v, 'fetch', 'origin']);
+  });
+
+  it('clones a part of the history and deepens it', async () => {
+    const to = await clone('--depth', '1');
+    expect((await git(to, ['rev-list', '--count', 'HEAD'])).trim()).toBe('1');
+    await git(to, [...v, 'fetch', '-q', '--depth', '3', 'origin', 'main']);
+    expect((await git(to, ['rev-list', '--count', 'FETCH_HEAD'])).trim()).toBe('3');
+    await git(to, [...v, 'fetch', '-q', '--deepen', '1', 'origin', 'main']);
+    expect((await git(to, ['rev-list', '--count', 'FETCH_HEAD'])).trim()).toBe('4');
+    await git(to, [...v, 'fetch', '-q', '--unshallow', 'origin']);
+    expect((await git(to, ['rev-list', '--count', 'origin/main'])).trim()).toBe('5');
+    expect(room.events.some(({ text }) => String(text).endsWith('depth=1'))).toBe(true);
+  });
+
+  it('leaves out what a tag has already', async () => {
+    const to = await clone('--shallow-exclude', 'other', '--single-branch', '--branch', 'main');
+    expect((await git(to, ['rev-list', '--count', 'HEAD'])).trim()).toBe('2');
+  });
+
+  it('clones without file contents and fetches them one by one', async () => {
+    const to = folder();
+    await git(room.folder, [...v, 'clone', '-q', '--no-checkout', '--filter=blob:none', room.url('acme/app.git'), to]);
+    expect(await git(to, ['rev-list', '--objects', '--missing=print', 'HEAD'])).toMatch(/^\?/m);
+    expect(await git(to, [...v, 'show', 'main:file3.txt'])).toContain('content 3');
+    const loose = room.events.find(({ text }) =>
+      /^fetch acme\/app\nwant [0-9a-f]{40}(?:\nfilter=.*)?$/.test(String(text)),
+    );
+    expect(JSON.stringify(loose)).toContain('Object acme/app@');
+  });
+
+  it('shows nothing of a ref that the caller may not read', async () => {
+    room.policy = hides(/:refs\/(?:heads\/secret|tags\/secret-tag)$/);
+    const listed = await git(room.folder, [...v, 'ls-remote', room.url('acme/app.git')]);
+    expect(listed).toContain('refs/heads/main');
+    expect(listed).toContain('refs/tags/v1.0^{}');
+    expect(listed).not.toContain('secret');
+    expect(listed).not.toContain(ids.secret);
+    const to = await clone();
+    expect((await gitResult(to, ['cat-file', '-e', ids.secret!])).status).not.toBe(0);
+    expect((await gitResult(to, ['cat-file', '-e', ids['secret-tag']!])).status).not.toBe(0);
+  });
+
+  it('gives no object of a hidden ref to who knows its id', async () => {
+    const to = await clone('--single-branch');
+    room.policy = hides(/:refs\/(?:heads\/secret|tags\/secret-tag)$/);
+    const before = room.events.length;
+    const { status, output } = await gitResult(to, [...v, 'fetch', 'origin', ids.secret!]);
+    expect(status).not.toBe(0);
+    expect(output).toContain('SP2001');
+    expect(room.events.slice(before)).not.toContainEqual(
+      expect.objectContaining({ type: 'command.intent', verb: 'FETCH' }),
+    );
+    expect((await gitResult(to, ['cat-file', '-e', ids.secret!])).status).not.toBe(0);
+  });
+
+  it('says which rule refuses to list, and sends nothing on', async () => {
+    room.policy = () => 'deny';
+    const before = room.backend.seen.length;
+    const { status, output } = await gitResult(room.folder, [...v, 'ls-remote', room.url('acme/app.git')]);
+    expect(status).not.toBe(0);
+    expect(output).toContain('remote: SP2001: test-rule forbids LIST');
+    expect(output).toContain('remote: rule: test-rule');
+    expect(room.backend.seen.length).toBe(before);
+  });
+
+  it('says which rule refuses to fetch, and sends nothing on', async () => {
+    room.policy = (classified) => (classified.facts.fields?.includes('depth') === true ? 'deny' : 'allow');
+    const { status, output } = await gitResult(room.folder, [
+      ...v,
+      'clone',
+      '--depth=2',
+      room.url('acme/app.git'),
+      folder(),
+    ]);
+    expect(status).not.toBe(0);
+    expect(output).toContain('SP2001: test-rule forbids FETCH');
+    expect(room.backend.seen.at(-1)?.url).not.toContain('/git-upload-pack?');
+  });
+
+  it('holds a fetch until a person has said yes', async () => {
+    const holds = (classified: Classified): Verdict =>
+      classified.verb === 'FETCH' && touches(classified, /:refs\/heads\/side$/) ? { hold: 'leads' } : 'allow';
+    const to = await clone('--single-branch', '--branch', 'main', '--no-tags');
+    writeFileSync(join(to, 'x'), randomBytes(8));
+    await git(to, ['add', '.']);
+    await git(to, ['commit', '-q', '-m', 'of our own']);
+    room.policy = holds;
+    const first = await gitResult(to, [...v, 'fetch', 'origin', 'side']);
+    expect(first.status).not.toBe(0);
+    expect(first.output).toContain('SP3001');
+    const request = room.approvals.at(-1)!;
+    expect(request.text).toBe(`fetch acme/app\nwant ${ids.side} refs/heads/side`);
+    room.settle(request.id, 'approved');
+    await git(to, [...v, 'fetch', 'origin', 'side']);
+    expect((await git(to, ['rev-parse', 'FETCH_HEAD'])).trim()).toBe(ids.side);
+    expect(room.approvals.at(-1)).toMatchObject({ id: request.id, state: 'consumed' });
+  });
+
+  it('puts the credential of the target in place of the one of the caller', async () => {
+    await clone();
+    const { headers } = room.backend.seen.at(-1)!;
+    expect(Buffer.from(headers.authorization!.slice(6), 'base64').toString()).toBe('x-access-token:s3cret-token');
+    expect(JSON.stringify(room.backend.seen)).not.toContain(Buffer.from('agent:ticket').toString('base64'));
+  });
+
+  it('records refs and the digest of a pack, not the pack', async () => {
+    const from = room.recorded.length;
+    await clone();
+    const text = room.recorded.slice(from).map((frame) => frame.text);
+    expect(text.join('')).toContain('refs/heads/main');
+    const packs = text.filter((line) => line.startsWith('{"pack"'));
+    expect(JSON.parse(packs[0]!)).toEqual({
+      pack: { objects: expect.any(Number), bytes: expect.any(Number), sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    });
+    expect(text.join('')).not.toContain('PACK');
+    const outcome = room.events.findLast(({ type }) => type === 'command.outcome')!;
+    expect(outcome).toMatchObject({ status: 'ok', rows: JSON.parse(packs[0]!).pack.objects });
+    expect(outcome.bytes).toBeGreaterThan(JSON.parse(packs[0]!).pack.bytes);
+  });
+});
+
+describe('the git room', () => {
+  it('clones a repository of SHA-256 objects', async () => {
+    const bare = await room.backend.create('acme/wide.git', ['--object-format=sha256']);
+    const wide = join(room.folder, 'wide');
+    await git(room.folder, ['init', '-q', '-b', 'main', '--object-format=sha256', wide]);
+    writeFileSync(join(wide, 'a'), 'a');
+    await git(wide, ['add', '.']);
+    await git(wide, ['commit', '-q', '-m', 'a']);
+    await git(wide, ['push', '-q', bare, 'main']);
+    for (const version of ['0', '2']) {
+      const to = folder();
+      await git(room.folder, ['-c', `protocol.version=${version}`, 'clone', '-q', room.url('acme/wide.git'), to]);
+      expect((await git(to, ['rev-parse', 'HEAD'])).trim()).toHaveLength(64);
+    }
+  });
+
+  it('clones an empty repository', async () => {
+    await room.backend.create('acme/empty.git');
+    for (const version of ['0', '1', '2']) {
+      const to = folder();
+      await git(room.folder, ['-c', `protocol.version=${version}`, 'clone', '-q', room.url('acme/empty.git'), to]);
+      // Only version 2 tells what an empty repository's branch will be.
+      const branch = version === '2' ? 'main' : 'master';
+      expect(readFileSync(join(to, '.git/HEAD'), 'utf8').trim()).toBe(`ref: refs/heads/${branch}`);
+    }
+  });
+
+  it('knows one repository by one name', async () => {
+    const seen: string[] = [];
+    room.policy = (classified) => {
+      seen.push(...classified.resources.map(({ id }) => id));
+      return 'allow';
+    };
+    await gitResult(room.folder, ['ls-remote', room.url('ACME/App.git')]);
+    await git(room.folder, ['ls-remote', room.url('acme/app')]);
+    expect(new Set(seen.map((id) => id.split(':')[0]))).toEqual(new Set(['acme/app']));
+    expect(room.backend.seen.every(({ url }) => url === url.toLowerCase())).toBe(true);
+  });
+
+  it('tells a caller that a repository is not there', async () => {
+    const { output } = await gitResult(room.folder, ['ls-remote', room.url('acme/nowhere.git')]);
+    expect(output).toContain('not found');
+  });
+
+  it('does not follow where a target points', async () => {
+    room.backend.override = (_, response) => {
+      response.writeHead(302, { location: `http://127.0.0.1:${room.backend.port}/acme/app.git/info/refs` }).end();
+      return true;
+    };
+    const { status, output } = await gitResult(room.folder, ['ls-remote', room.url('acme/app.git')]);
+    expect(status).not.toBe(0);
+    expect(output).toContain('redirects are not followed');
+    expect(output).not.toContain('302 Found');
+  });
+
+  it.each([
+    ['a page', 'text/html', '<html>'],
+    [
+      'a list that ends early',
+      'application/x-git-upload-pack-advertisement',
+      '001e# service=git-upload-pack\n0000004a',
+    ],
+    ['lengths that lie', 'application/x-git-upload-pack-advertisement', 'zzzz'],
+    [
+      'a list of another service',
+      'application/x-git-upload-pack-advertisement',
+      '001f# service=git-receive-pack\n00000000',
+    ],
+  ])('takes %s for no answer', async (_, type, body) => {
+    room.backend.override = (__, response) => {
+      response.writeHead(200, { 'content-type': type }).end(body);
+      return true;
+    };
+    const { status, output } = await gitResult(room.folder, [
+      '-c',
+      'protocol.version=0',
+      'ls-remote',
+      room.url('acme/app.git'),
+    ]);
+    expect(status).not.toBe(0);
+    expect(output).toContain('SP6002');
+  });
+
+  it('tells no caller the credential that a target echoes', async () => {
+    const line = (text: string) => (text.length + 4).toString(16).padStart(4, '0') + text;
+    room.backend.override = (request, response) => {
+      if (request.method === 'GET') return false;
+      response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' });
+      response.write(line('packfile\n') + line(`\x02your token is s3cret-`));
+      setTimeout(() => response.end(`${line('\x02token\n')}0000`), 50);
+      return true;
+    };
+    const to = folder();
+    const { status, output } = await gitResult(room.folder, ['clone', room.url('acme/app.git'), to]);
+    expect(status).not.toBe(0);
+    expect(output).not.toContain('s3cret-token');
+  });
+
+  it('refuses the dumb protocol with words that help', async () => {
+    const { output } = await gitResult(room.folder, ['ls-remote', room.url('acme/app.git')], { GIT_SMART_HTTP: '0' });
+    expect(output).toContain('dumb HTTP protocol');
+  });
+
+  it.each([
+    '/git/code/acme/app.git/info/refs?service=git-upload-archive',
+    '/git/code/acme/app.git/info/refs?service=git-upload-pack&x=1',
+    '/git/code/acme/../app.git/info/refs?service=git-upload-pack',
+    '/git/code/acme/%2e%2e/app.git/info/refs?service=git-upload-pack',
+    '/git/code/-acme/app.git/info/refs?service=git-upload-pack',
+    '/git/code/--upload-pack=touch/app.git/info/refs?service=git-upload-pack',
+    '/git/code//acme/app.git/info/refs?service=git-upload-pack',
+    '/git/code/acme/app.git./info/refs?service=git-upload-pack',
+    '/git/code/acme/.git/info/refs?service=git-upload-pack',
+    '/git/code/acme/app.git/../other.git/info/refs?service=git-upload-pack',
+    '/git/code/ext::sh/info/refs?service=git-upload-pack',
+    '/git/code/acme/app.git/HEAD',
+    '/git/code/acme/app.git/objects/info/packs',
+  ])('sends nothing on for %s', async (path) => {
+    const before = room.backend.seen.length;
+    const response = await fetchRaw(path);
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect(await response.text()).toMatch(/^SP\d{4}: /);
+    expect(room.backend.seen.length).toBe(before);
+    expect(room.events.at(-1)).toMatchObject({ type: 'command.denied', verb: 'UNKNOWN' });
+  });
+
+  /** Paths as they are: `fetch` would tidy them. */
+  async function fetchRaw(path: string): Promise<Response> {
+    const { request } = await import('node:http');
+    return new Promise((resolve, reject) => {
+      request({ port: room.port, path, headers: { authorization: 'Basic eDp5' } }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => resolve(new Response(Buffer.concat(chunks), { status: response.statusCode! })));
+      })
+        .on('error', reject)
+        .end();
+    });
+  }
+});
