@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
+import { helperCommands } from './commands/helpers.ts';
 import { loginCommands } from './commands/login.ts';
 import { policyCommands } from './commands/policy.ts';
 import { serverCommands } from './commands/server.ts';
@@ -46,6 +47,7 @@ export function createProgram(terminal: Terminal, pending: Promise<void>[] = [])
   for (const add of [
     serverCommands,
     loginCommands,
+    helperCommands,
     targetCommands,
     sessionCommands,
     approvalCommands,

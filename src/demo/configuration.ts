@@ -6,13 +6,20 @@ export interface DemoAddresses {
   readonly ciIssuer: string;
   readonly api: number;
   readonly postgres: number;
+  readonly http: number;
   readonly shop: number;
+  readonly shopInterface: number;
+  readonly code: number;
 }
 
 /** The demonstration's sallyport.yaml: a complete one, to be read and changed. */
 export function demoConfiguration(addresses: DemoAddresses, policies: string): string {
   const config = {
-    listen: { api: `127.0.0.1:${addresses.api}`, postgres: `127.0.0.1:${addresses.postgres}` },
+    listen: {
+      api: `127.0.0.1:${addresses.api}`,
+      postgres: `127.0.0.1:${addresses.postgres}`,
+      http: `127.0.0.1:${addresses.http}`,
+    },
     data: './gateway',
     origin: 'demo.sallyport.example/audit',
     externalUrl: `https://127.0.0.1:${addresses.api}`,
@@ -44,6 +51,29 @@ export function demoConfiguration(addresses: DemoAddresses, policies: string): s
         labels: { env: 'prod' },
         hold: '8s',
         classify: shopClassification,
+      },
+      api: {
+        protocol: 'http',
+        address: `http://127.0.0.1:${addresses.shopInterface}`,
+        internal: true,
+        credential: { file: './api.key', as: { header: 'X-Api-Key' } },
+        openapi: './api.openapi.yaml',
+        labels: { env: 'prod' },
+        hold: '2s',
+        classify: {
+          '$.customers[*].ssn': 'pii.ssn',
+          '$.customers[*].email': 'pii.email',
+          '$.ssn': 'pii.ssn',
+          '$.email': 'pii.email',
+        },
+      },
+      code: {
+        protocol: 'git',
+        address: `http://127.0.0.1:${addresses.code}`,
+        internal: true,
+        credential: { file: './code.token' },
+        labels: { env: 'prod' },
+        hold: '2s',
       },
     },
     policies,

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { tour } from './tour.ts';
+import { tour } from './tour/tour.ts';
 import { resetWorld, startWorld, type World } from './world.ts';
 
 export interface DemoOptions {
@@ -14,7 +14,8 @@ export interface DemoOptions {
 const folderName = 'demo-data';
 
 /**
- * Everything embedded: two development identity providers, a PostgreSQL server with a shop in it, and the gateway. Runs until
+ * Everything embedded: two development identity providers, a PostgreSQL server with a shop in it, its HTTP interface, its git
+ * server, and the gateway. Runs until
  * Ctrl-C, or tells the tour. Returns the exit status.
  */
 export async function runDemo(options: DemoOptions): Promise<number> {
@@ -46,7 +47,9 @@ function invitation({ gateway, agentToken }: World, folder: string): string {
   const { host, port } = gateway.addresses.postgres!;
   const ca = `${folder}/gateway/tls/ca.crt`;
   const dana = `SALLYPORT_HOME=${folder}/dana bin/sallyport.mjs`;
-  const psql = `PGPASSWORD=$(cat ${relativeTo(folder, agentToken)}) psql "host=${host} port=${port} dbname=shop sslmode=verify-full sslrootcert=${ca}"`;
+  const token = relativeTo(folder, agentToken);
+  const web = gateway.addresses.http!;
+  const psql = `PGPASSWORD=$(cat ${token}) psql "host=${host} port=${port} dbname=shop sslmode=verify-full sslrootcert=${ca}"`;
   return `
 Sallyport is running. In another terminal, in this folder:
 
@@ -57,6 +60,11 @@ Sallyport is running. In another terminal, in this folder:
     select * from customers limit 5;                          masked as policy says
     drop table payments;                                      refused, by which rule, and what to do instead
     delete from orders where id = 7;                          held: a database administrator has to approve
+
+  The same agent over HTTP, and with git:
+    curl --cacert ${ca} -H "Authorization: Bearer $(cat ${token})" https://${web.host}:${web.port}/api/v1/customers
+    git -c http.sslCAInfo=$PWD/${ca} -c http.extraHeader="Authorization: Bearer $(cat ${token})" \\
+      clone https://${web.host}:${web.port}/git/code/shop/backend.git
 
   As Dana, database administrator:
     ${dana} approvals list

@@ -5,9 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { createLogger } from '../logger.ts';
 import { type Running, start } from '../main.ts';
 import { agents, people } from './cast.ts';
+import { startCodeServer } from './code-server.ts';
 import { demoConfiguration } from './configuration.ts';
 import { placeFor } from './embedded-postgres.ts';
 import { type DevIdp, loginAsDemoPerson, startDevIdp } from './idp.ts';
+import { interfaceDocument, startInterface } from './interface-server.ts';
 import { choosePort } from './ports.ts';
 import { startShop } from './shop-server.ts';
 
@@ -46,14 +48,31 @@ export async function startWorld(folder: string, tell: (line: string) => void): 
     const password = secretFile(join(folder, 'shop.password'));
     const shop = await startShop(join(folder, 'shop'), password, secretFile(join(folder, 'postgres.password')), tell);
     stops.push(shop.stop);
+    const keys = { api: secretFile(join(folder, 'api.key')), code: secretFile(join(folder, 'code.token')) };
+    const [shopInterface, code] = await Promise.all([
+      startInterface(keys.api),
+      startCodeServer(sub(folder, 'code'), keys.code),
+    ]);
+    stops.push(shopInterface.stop, code.stop);
+    writeFileSync(join(folder, 'api.openapi.yaml'), interfaceDocument);
     const api = await choosePort('API', 8443, tell);
     const postgres = await choosePort('PostgreSQL', 6432, tell);
+    const http = await choosePort('HTTP and git', 8444, tell);
     const file = join(folder, 'sallyport.yaml');
     const policies = resolve(fileURLToPath(new URL('../../policies/demo', import.meta.url)));
     writeFileSync(
       file,
       demoConfiguration(
-        { peopleIssuer: peopleIdp.issuer, ciIssuer: ciIdp.issuer, api, postgres, shop: shop.port },
+        {
+          peopleIssuer: peopleIdp.issuer,
+          ciIssuer: ciIdp.issuer,
+          api,
+          postgres,
+          http,
+          shop: shop.port,
+          shopInterface: shopInterface.port,
+          code: code.port,
+        },
         policies,
       ),
     );
