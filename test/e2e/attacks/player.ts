@@ -180,12 +180,14 @@ export function messageOf(step: Step): { readonly bytes: Buffer; readonly readie
 }
 
 /** OIDs of tables that a conversation makes are whatever number is next in each database. */
-function withoutOrigins(description: Buffer): void {
+function withoutOrigins(sent: Buffer): Buffer {
+  const description = Buffer.from(sent);
   for (let field = description.readInt16BE(5), at = 7; field > 0; field--) {
     at = description.indexOf(0, at) + 1;
     description.fill(0, at, at + 4);
     at += 18;
   }
+  return description;
 }
 
 /** Replies as they can be compared: without what differs between any two runs. */
@@ -194,7 +196,7 @@ export function comparable(messages: readonly Message[], world: string): string 
     .filter(({ type }) => !'RSK'.includes(type))
     .map(({ type, bytes }) => {
       if (type === 'A') bytes.fill(0, 5, 9);
-      if (type === 'T') withoutOrigins(bytes);
+      if (type === 'T') return `${type} ${withoutOrigins(bytes).toString('latin1', 5)}`;
       if (type !== 'E' && type !== 'N') return `${type} ${bytes.toString('latin1', 5)}`;
       const { fields } = parseReport(bytes, 0, bytes.length);
       return `${type} ${[...fields].map(([field, value]) => `${field}=${value}`).join(' ')}`;
