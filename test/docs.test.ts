@@ -331,7 +331,7 @@ describe('the configuration reference', () => {
 
 const leastTarget = { protocol: 'postgres', address: '127.0.0.1:5432', database: 'shop', labels: {} };
 const base = {
-  listen: { api: '127.0.0.1:8443', postgres: '127.0.0.1:6432' },
+  listen: { api: '127.0.0.1:8443', postgres: '127.0.0.1:6432', http: '127.0.0.1:8444' },
   issuers: [
     { name: 'corp', issuer: 'https://id.example.com', audience: 'sallyport', principal: { kind: 'human' } },
   ], // biome-ignore format: short
