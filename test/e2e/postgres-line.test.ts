@@ -172,9 +172,10 @@ describe('masking', () => {
     const { body } = await gateway.call('dana', 'GET', '/v1/audit/events?type=command.intent&limit=500&after=0');
     const { items } = body as { items: readonly Record<string, unknown>[] };
     const intents = items.filter((item) => item.text === text);
-    // Analysing it was a command of its own, before it and once.
-    expect(intents.map(({ prepareOnly }) => prepareOnly)).toEqual([true, true, undefined, undefined]);
-    const [, , first, second] = intents;
+    // Analysing it was a command of its own, before it.
+    expect(intents[0]?.prepareOnly).toBe(true);
+    const [first, second, ...more] = intents.filter(({ prepareOnly }) => prepareOnly === undefined);
+    expect(more).toEqual([]);
     expect(first?.sent).toContain('AS "ssn"');
     expect(first?.certificate).toMatchObject({ tree: expect.stringMatching(/^[0-9a-f]{64}$/), serverMajor: 18 });
     expect(second?.certificate).toEqual(first?.certificate);
