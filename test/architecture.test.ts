@@ -127,7 +127,10 @@ describe('the core', () => {
     expect(names).toContain('postgres');
     const literal = new RegExp(`['"\`](${names.join('|')})['"\`]`);
     const wrong = core.filter(
-      (file) => !/fake|fixture/.test(file) && literal.test(readFileSync(join(src, file), 'utf8')),
+      // OpenAPI's word for a scheme of tokens is no protocol of ours.
+      (file) =>
+        !/fake|fixture/.test(file) &&
+        literal.test(readFileSync(join(src, file), 'utf8').replace("type: 'http', scheme:", '')),
     );
     expect(wrong).toEqual([]);
   });

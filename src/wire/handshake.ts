@@ -29,7 +29,7 @@ export function handshake(
       tls.off('close', failed);
       tls.on('error', () => tls.destroy());
       // As Node's own TLS server does before it hands a socket on: its HTTP/2 waits for ever otherwise.
-      (tls as { secureConnecting: boolean }).secureConnecting = false;
+      (tls as TLSSocket & { secureConnecting: boolean }).secureConnecting = false;
       tls.setNoDelay(true);
       resolve(tls);
     });

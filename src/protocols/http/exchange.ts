@@ -7,7 +7,7 @@ import type { Outcome } from '../../model/event.ts';
 import type { BodyMasker } from '../../web/bodies/masker.ts';
 import type { OutgoingCall } from '../../web/connection.ts';
 import type { AnswerSink, Fields, ResponseHead, ServerCall, Tunnel } from '../../web/message.ts';
-import { refuseCall } from '../../web/problem.ts';
+import { refuseHttp } from './refusals.ts';
 
 /** What comes back, in order: the head, bytes of the body without their coding, the end. */
 export type HttpFrame =
@@ -245,7 +245,7 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
     const id = this.#pending?.id ?? idOf(refusal);
     const location = refusal.kind === 'APPROVAL_PENDING' && id !== undefined ? this.#route.statusPath(id) : undefined;
     if (location === undefined || !this.#async) {
-      refuseCall(call, refusal, location === undefined ? [] : ['location', location]);
+      refuseHttp(call, refusal, location === undefined ? [] : ['location', location]);
       return;
     }
     const { code, message } = refusal;

@@ -60,8 +60,7 @@ export async function forwarding(
         target: to,
         reply,
         path,
-        meaningOf:
-          target.rules.messages === 'commands' ? (payload) => target.messageMeaning(request, path, payload) : undefined,
+        meaningOf: target.rules.messages === 'commands' ? (payload) => target.messageMeaning(path, payload) : undefined,
       }),
     detail: () => ({
       ...(sent === 0 ? {} : { sent }),

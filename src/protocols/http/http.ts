@@ -10,6 +10,7 @@ import { signedToken } from './credentials/sigv4/verify.ts';
 import { HttpExchange } from './exchange.ts';
 import { binding, recordable } from './fields.ts';
 import { forwarding } from './forward.ts';
+import { refuseHttp } from './refusals.ts';
 import { replay } from './replay.ts';
 import { type RequestBody, readRequestBody, readWhole } from './request-body.ts';
 import { type HttpSettings, httpSettings } from './settings.ts';
@@ -24,6 +25,7 @@ export function createHttp(): WebProtocol<HttpSettings> {
     challenge: 'Bearer',
     settings: httpSettings,
     hosts: (target) => target.settings.hosts,
+    refuse: refuseHttp,
     credential: ({ fields }) => signedToken(fields),
     async request(call, route, gateway) {
       await answer(call, route, targets.of(route.line.target as Target<HttpSettings>, gateway), gateway);

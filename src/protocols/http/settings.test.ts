@@ -74,7 +74,7 @@ describe('the settings of an HTTP target', () => {
     [{ paths: 'lax' }, 'paths: '],
     [{ paths: { allow: ['dots'] } }, 'paths'],
     [{ messages: 'dropped' }, 'messages: '],
-    [{ inspectBytes: '1GiB' }, 'inspectBytes: expected a size'],
+    [{ inspectBytes: '2MiB' }, 'inspectBytes: expected a size'],
   ])('complain about %j', (given, message) => {
     expect(complaints(given)).toContain(message);
   });

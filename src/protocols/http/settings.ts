@@ -55,8 +55,8 @@ const hostName = text
 const bodyBytes = z.union([z.number(), z.string()]).transform((given, context): number => {
   const match = /^(\d{1,9})(KiB|MiB)?$/.exec(String(given));
   const size = Number(match?.[1] ?? Number.NaN) * 1024 ** ['', 'KiB', 'MiB'].indexOf(match?.[2] ?? '');
-  if (size <= 16 * 1024 ** 2) return size;
-  context.addIssue({ code: 'custom', message: 'expected a size up to 16MiB, such as 65536, 64KiB or 1MiB' });
+  if (size <= 1024 ** 2) return size;
+  context.addIssue({ code: 'custom', message: 'expected a size up to 1MiB, such as 65536 or 64KiB' });
   return z.NEVER;
 });
 
@@ -149,17 +149,23 @@ const credential = credentialSchema
     if (value.user?.includes(':')) complain('user', 'cannot hold a colon');
   });
 
-/** What a target's server takes for the same path although it is written differently; see `paths`. */
-export const pathRelaxations = [
-  'encoded-slash',
-  'encoded-backslash',
-  'encoded-percent',
-  'encoded-delimiter',
-  'encoded-unreserved',
-  'empty-segment',
-  'parameters',
-] as const;
-export type PathRelaxation = (typeof pathRelaxations)[number];
+/**
+ * Spellings of a path that servers read differently, and that a target's settings can let through nevertheless. Each way of reading
+ * is then decided on, and two ways that lead to two routes are refused. What is dangerous is a server with a way of its own that is
+ * not among those: let through only what the target's clients need.
+ */
+const relaxations = {
+  'encoded-slash': 'a%2Fb: one segment to some servers, two to others',
+  'encoded-backslash': 'a%5Cb: a slash to servers on Windows',
+  'encoded-percent': 'a%2541: servers that decode twice see %41, and so a letter that no rule saw',
+  'encoded-delimiter':
+    'a%3Fb, a%23b, a%3Bb: a query, a fragment or parameters to servers that decode before they split',
+  'encoded-unreserved': '%61dmin: admin to most servers, not to rules and caches that compare bytes',
+  'empty-segment': 'a//b: a/b to servers that merge slashes, another name to object stores',
+  parameters: 'a;v=1/b: a/b to Java servers, another segment to others',
+} as const;
+export type PathRelaxation = keyof typeof relaxations;
+export const pathRelaxations = Object.keys(relaxations) as [PathRelaxation, ...PathRelaxation[]];
 
 const paths = z.union([
   z.literal('strict').transform(() => ({ allow: [] as PathRelaxation[], ignoreCase: false })),
@@ -168,7 +174,7 @@ const paths = z.union([
       .array(z.enum(pathRelaxations))
       .default([])
       .describe(
-        'path spellings that are let through although servers read them differently; each is decided on in every reading',
+        `path spellings that are let through although servers read them differently, each decided on in every reading: ${pathRelaxations.join(', ')}`,
       ),
     ignoreCase: z
       .boolean()
@@ -269,7 +275,7 @@ export const httpSettings = z
       ),
     inspectBytes: bodyBytes
       .default(64 * 1024)
-      .describe('how much of a request body is held to look inside; a larger one counts as unseen'),
+      .describe('how much of a request body is held to look inside, at most 1MiB; a larger one counts as unseen'),
   })
   .superRefine((value, context) => {
     const complain = (path: PropertyKey[], message: string) => context.addIssue({ code: 'custom', path, message });

@@ -7,6 +7,7 @@ import type { RequestHead } from '../../web/message.ts';
 import { readHost } from '../../web/upstream/addresses.ts';
 import { openUpstream, type Upstream } from '../../web/upstream/upstream.ts';
 import { classifyRequest, dependsOnHead, type KnownBody, type Rules } from './classify/classify.ts';
+import { classifyMessage } from './classify/message.ts';
 import { openRules } from './classify/rules.ts';
 import { type Credentials, openCredentials } from './credentials/credentials.ts';
 import { createInjector, type Injector } from './credentials/injector.ts';
@@ -59,17 +60,9 @@ export class HttpTarget {
     return meaning;
   }
 
-  /** What a WebSocket's message means that is a command: as if its payload were posted to the path of the WebSocket. */
-  messageMeaning({ version, authority }: RequestHead, path: string, payload: Buffer): Classified {
-    const json = /^\s*[[{]/.test(payload.toString('latin1', 0, 64)) ? ['content-type', 'application/json'] : [];
-    const request: RequestHead = { version, authority, method: 'POST', target: path, fields: json };
-    const classified = classifyRequest(
-      request,
-      path,
-      payload.length > this.settings.inspectBytes ? 'too large' : payload,
-      this.rules,
-    );
-    return { ...classified, verb: 'MESSAGE', facts: { ...classified.facts, verbs: ['MESSAGE'] } };
+  /** What a WebSocket's message means where messages are commands. Throws what `classifyMessage` throws. */
+  messageMeaning(path: string, payload: Buffer): Classified {
+    return classifyMessage(path, payload.length > this.settings.inspectBytes ? 'too large' : payload, this.rules);
   }
 
   /** What is classified in the reply to such a request. */

@@ -28,6 +28,9 @@ export const decodingLimits: DecodingLimits = { bytes: 16 * 1024 ** 3, ratio: 20
 /** The codings that can be taken off and put on: what a request's `Accept-Encoding` may ask for. */
 export const knownCodings: readonly string[] = ['gzip', 'deflate', 'br', 'zstd'];
 
+/** What leaves a decoder at a time. */
+const chunkSize = 65_536;
+
 /** Most codings on one body. */
 const mostCodings = 3;
 
@@ -76,33 +79,33 @@ export function openEncoder(contentEncoding: string | undefined, sink: BodySink)
 function decoder(coding: string, first: number) {
   switch (coding) {
     case 'gzip':
-      return createGunzip();
+      return createGunzip({ chunkSize });
     case 'deflate':
       // RFC 9110 means zlib's format; many servers leave its head out.
-      return (first & 0x0f) === 8 ? createInflate() : createInflateRaw();
+      return (first & 0x0f) === 8 ? createInflate({ chunkSize }) : createInflateRaw({ chunkSize });
     case 'br':
-      return createBrotliDecompress();
+      return createBrotliDecompress({ chunkSize });
     default:
       // RFC 9659: no more than 8 MB of window.
-      return createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 23 } });
+      return createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 23 } });
   }
 }
 
 function encoder(coding: string) {
   switch (coding) {
     case 'gzip':
-      return createGzip({ level: 4, flush: constants.Z_SYNC_FLUSH });
+      return createGzip({ level: 1, flush: constants.Z_SYNC_FLUSH });
     case 'deflate':
-      return createDeflate({ level: 4, flush: constants.Z_SYNC_FLUSH });
+      return createDeflate({ level: 1, flush: constants.Z_SYNC_FLUSH });
     case 'br':
       return createBrotliCompress({
         flush: constants.BROTLI_OPERATION_FLUSH,
-        params: { [constants.BROTLI_PARAM_QUALITY]: 3, [constants.BROTLI_PARAM_LGWIN]: 20 },
+        params: { [constants.BROTLI_PARAM_QUALITY]: 2, [constants.BROTLI_PARAM_LGWIN]: 20 },
       });
     default:
       return createZstdCompress({
         flush: constants.ZSTD_e_flush,
-        params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_windowLog]: 20 },
+        params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 20 },
       });
   }
 }

@@ -1,4 +1,5 @@
 import { Refusal } from '../../model/errors.ts';
+import { ClassifiedWords } from './classified-words.ts';
 import { HeldBytes } from './held-bytes.ts';
 import { escapeLength, isNumber, jsonMeaning, numeric, special } from './json-text.ts';
 import { JsonValues } from './json-values.ts';
@@ -33,11 +34,12 @@ export class JsonMasker implements BodyMasker {
   readonly #root: PathState;
   readonly #valueMasks: ValueMasks;
   readonly #values: JsonValues;
+  readonly #words: ClassifiedWords | undefined;
   readonly #held = new HeldBytes();
   /** By level: whether it is an object, where the paths are, which element comes next. */
   readonly #objects: Uint8Array;
   readonly #levels: PathState[] = [];
-  readonly #counts: Float64Array;
+  readonly #counts: number[] = [];
   #depth = 0;
   #expects = Value;
   /** Where the paths are at the value that comes next. */
@@ -58,8 +60,8 @@ export class JsonMasker implements BodyMasker {
     this.#here = rules.root;
     this.#valueMasks = new ValueMasks(rules, context.masks);
     this.#values = new JsonValues(context.masks);
+    this.#words = rules.list.length === 0 ? undefined : new ClassifiedWords(rules.words);
     this.#objects = new Uint8Array(context.limits.depth);
-    this.#counts = new Float64Array(context.limits.depth);
   }
 
   write(bytes: Buffer): Buffer {
@@ -176,7 +178,7 @@ export class JsonMasker implements BodyMasker {
         if (expects === Value || expects === FirstElement) {
           const { accepts } = here;
           if (accepts !== undefined) this.#maskString(bytes, start, close, accepts);
-          else if (this.#escaped) values.escapedString(bytes, start, close);
+          else if (this.#escaped) this.#escapedString(bytes, start, close);
           else values.string(start, close);
           expects = depth === 0 ? Done : Next;
         } else if (expects === Key || expects === FirstKey) {
@@ -304,6 +306,10 @@ export class JsonMasker implements BodyMasker {
   /** The token at `at` is not complete, and more than is held. */
   #tooLong(bytes: Buffer, at: number): number {
     if (bytes[at] !== 0x22) throw notJson('a number has too many digits');
+    if (this.#expects === Done && this.#documents !== 'one') {
+      this.#expects = Value;
+      this.#here = this.#root;
+    }
     const isValue = this.#expects === Value || this.#expects === FirstElement;
     if (!isValue) throw new Refusal('MASK_IMPOSSIBLE', 'a member name of the JSON body is too long to be compared');
     if (this.#here.accepts !== undefined)
@@ -318,6 +324,21 @@ export class JsonMasker implements BodyMasker {
     const shown = this.#values.shown(this.#held.take(count));
     this.#valueMasks.report();
     return shown;
+  }
+
+  /** Only these can hold a document of their own; if a rule's name is a name in it, the whole string is masked by that rule. */
+  #escapedString(bytes: Buffer, start: number, end: number): void {
+    if (this.#words !== undefined) {
+      const meant = Buffer.allocUnsafe(end - start);
+      const size = jsonMeaning(bytes, start, end, meant, 0);
+      const rule = this.#words.find(meant.subarray(0, size));
+      if (rule !== undefined) {
+        const by = this.#valueMasks.json(this.#valueMasks.forRule(rule), meant, 0, size);
+        this.#values.edits.add(start - 1, end + 1, by);
+        return;
+      }
+    }
+    this.#values.escapedString(bytes, start, end);
   }
 
   #maskString(bytes: Buffer, start: number, end: number, accepts: readonly number[]): void {

@@ -4,12 +4,16 @@ import { jsonContent, jsonMeaning, unitLength } from './json-text.ts';
 import { mendUtf8 } from './json-values.ts';
 import { type MaskerContext, nothing } from './masker.ts';
 
-/** Shown at a time. */
-const blockBytes = 65_536;
-/** Looked at behind what is shown, so that whatever begins in it is seen to its end. */
-const aheadBytes = 4096 + 64;
-/** Looked at before it, for what a finding may need in front. */
-const behindBytes = 1024;
+export interface BlockSizes {
+  /** Shown at a time. */
+  readonly block: number;
+  /** Looked at behind what is shown, so that whatever begins in it is seen to its end. */
+  readonly ahead: number;
+  /** Looked at before it, for what a finding may need in front. */
+  readonly behind: number;
+}
+
+const blockSizes: BlockSizes = { block: 65_536, ahead: 4096 + 64, behind: 1024 };
 
 /**
  * One value too long to hold, of text (`raw`) or of a JSON string's content (`json`, in whole escapes): shown block by block, each
@@ -19,26 +23,31 @@ const behindBytes = 1024;
 export class LongValue {
   readonly #context: MaskerContext;
   readonly #coding: 'raw' | 'json';
+  readonly #sizes: BlockSizes;
   #bytes: Buffer = nothing;
   #length = 0;
   /** Held bytes before this were shown. */
   #shown = 0;
 
-  constructor(context: MaskerContext, coding: 'raw' | 'json') {
+  constructor(context: MaskerContext, coding: 'raw' | 'json', sizes: BlockSizes = blockSizes) {
+    this.#sizes = sizes;
     this.#context = context;
     this.#coding = coding;
   }
 
   write(bytes: Buffer): Buffer {
     this.#add(bytes);
+    const { block, ahead } = this.#sizes;
     const shown: Buffer[] = [];
-    while (this.#length - this.#shown >= blockBytes + aheadBytes + slack) shown.push(this.#block(blockBytes));
+    while (this.#length - this.#shown >= block + ahead + slack) shown.push(this.#block(block));
     return shown.length === 1 ? shown[0]! : Buffer.concat(shown);
   }
 
   end(): Buffer {
     const shown: Buffer[] = [this.write(nothing)];
-    while (this.#shown < this.#length) shown.push(this.#block(Math.min(blockBytes, this.#length - this.#shown)));
+    while (this.#shown < this.#length) {
+      shown.push(this.#block(Math.min(this.#sizes.block, this.#length - this.#shown)));
+    }
     return Buffer.concat(shown);
   }
 
@@ -46,7 +55,7 @@ export class LongValue {
     const raw = this.#bytes.subarray(0, this.#length);
     const from = this.#shown;
     const cut = this.#boundary(raw, from, from + size);
-    const until = this.#boundary(raw, cut, Math.min(raw.length, cut + aheadBytes));
+    const until = this.#boundary(raw, cut, Math.min(raw.length, cut + this.#sizes.ahead));
     const whole = raw.subarray(0, until);
     const meant = Buffer.allocUnsafe(whole.length);
     const start = this.#meaning(whole, 0, from, meant, 0);
@@ -108,7 +117,7 @@ export class LongValue {
     const keep = this.#boundary(
       this.#bytes.subarray(0, this.#length),
       this.#shown,
-      Math.max(this.#shown, shown - behindBytes),
+      Math.max(this.#shown, shown - this.#sizes.behind),
     );
     this.#bytes.copyWithin(0, keep, this.#length);
     this.#length -= keep;

@@ -94,7 +94,7 @@ function byItsBytes(body: MaskedBody, context: MaskerContext): ChooseMasker {
 function text({ rules, type }: MaskedBody, context: MaskerContext): BodyMasker {
   if (rules.list.length === 0) return new TextMasker(context);
   if (rules.root.accepts !== undefined) throw unseen(type);
-  return new WatchedText(new ClassifiedWords(rules), new TextMasker(context));
+  return new WatchedText(new ClassifiedWords(rules.words), new TextMasker(context), type?.parameters.get('charset'));
 }
 
 /** Whether the bytes are UTF-8, but for a character cut off at the end. */

@@ -2,6 +2,7 @@ import type { Masks } from '../../gateway/protocol.ts';
 import type { MaskMethod } from '../../model/decision.ts';
 import { parseJsonPath, type Step, writtenPath } from './json-path.ts';
 import { type PathState, pathAutomaton } from './path-automaton.ts';
+import { type RuleWord, ruleWords } from './rule-words.ts';
 
 /** A place in a body, and what stands there. */
 export interface BodyRule {
@@ -15,6 +16,8 @@ export interface BodyRules {
   readonly list: readonly CompiledRule[];
   /** The state of a document's root. */
   readonly root: PathState;
+  /** For text that paths cannot be applied to. */
+  readonly words: readonly RuleWord[];
   /** The rules that still apply under a policy's methods: all but those whose classification it reveals. */
   applying(masks: Pick<Masks, 'method'>): BodyRules;
 }
@@ -44,11 +47,13 @@ export function bodyRules(rules: readonly BodyRule[]): BodyRules {
 class Compiled implements BodyRules {
   readonly list: readonly CompiledRule[];
   readonly root: PathState;
+  readonly words: readonly RuleWord[];
   readonly #subsets = new Map<string, BodyRules>();
 
   constructor(list: readonly CompiledRule[]) {
     this.list = list;
     this.root = pathAutomaton(list.map(({ steps }) => steps));
+    this.words = ruleWords(list);
   }
 
   applying(masks: Pick<Masks, 'method'>): BodyRules {

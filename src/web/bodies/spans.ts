@@ -1,6 +1,6 @@
 /** Pairs of start and end offsets in a row, as `ValuesOf` gives them. Kept for reuse. */
 export class Spans {
-  #offsets = new Uint32Array(1024);
+  #offsets = new Uint32Array(smallest);
   #count = 0;
 
   /** How many pairs. */
@@ -32,8 +32,9 @@ export class Spans {
 
   clear(): void {
     this.#count = 0;
-    if (this.#offsets.length > mostKept) this.#offsets = new Uint32Array(1024);
+    if (this.#offsets.length > mostKept) this.#offsets = new Uint32Array(smallest);
   }
 }
 
+const smallest = 64;
 const mostKept = 1024 * 1024;

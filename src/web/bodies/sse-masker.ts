@@ -34,7 +34,7 @@ export class SseMasker implements BodyMasker {
   constructor(rules: BodyRules, context: MaskerContext) {
     this.#rules = rules;
     this.#context = context;
-    this.#words = rules.list.length === 0 ? undefined : new ClassifiedWords(rules);
+    this.#words = rules.list.length === 0 ? undefined : new ClassifiedWords(rules.words);
     this.#json = new JsonMasker(rules, context);
   }
 

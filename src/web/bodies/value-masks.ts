@@ -38,6 +38,11 @@ export class ValueMasks {
     return mask;
   }
 
+  /** For a value that is masked by a rule for another reason than its path. */
+  forRule(rule: CompiledRule): ValueMask {
+    return this.#of(rule);
+  }
+
   /** For a field of a form or a column of a table. Case does not matter, nor where in a document the rules' paths lead. */
   forName(name: string): ValueMask | undefined {
     const plain = name.trim().toLowerCase();

@@ -333,7 +333,7 @@ describe('an answer', () => {
     const before = taken;
     await quiet(100);
     expect(taken).toBe(before);
-    expect(peer.socket.writableNeedDrain).toBe(true);
+    expect(connection.socket.bytesRead).toBeLessThan(1_000_000);
     go?.();
     await answer.done;
     expect(taken).toBe(size);
@@ -366,6 +366,20 @@ describe('an answer', () => {
     go();
     await answer.done;
     expect([pieces.join(''), answer.error]).toEqual(['abcdef', undefined]);
+  });
+
+  it('until the end of the connection is broken off by a reset', async () => {
+    await using server = await target();
+    using connection = await client(server.port);
+    const peer = await server.peer();
+    const answer = new Answered();
+    connection.send(permit(), outgoing(), answer);
+    await peer.hears(/\r\n\r\n$/);
+    peer.say('HTTP/1.1 200 OK\r\n\r\nabc');
+    await until(() => answer.text === 'abc');
+    peer.socket.resetAndDestroy();
+    await answer.done;
+    expect(answer.error?.kind).toBe('UPSTREAM_PROTOCOL');
   });
 
   it('that stops in the middle of its head or its body is given up in time', async () => {
@@ -458,6 +472,18 @@ describe('an upgrade', () => {
     peer.say('HTTP/1.1 400 No\r\ncontent-length: 2\r\n\r\nno');
     await answer.done;
     expect([answer.response?.status, answer.tunnel, connection.free]).toEqual([400, undefined, 1]);
+  });
+
+  it('is not taken while the request is still being sent', async () => {
+    await using server = await target();
+    using connection = await client(server.port);
+    const peer = await server.peer();
+    const answer = new Answered();
+    const { body } = fedBody();
+    connection.send(permit(), outgoing({ method: 'POST', upgrade: 'websocket', body }), answer);
+    peer.say(accepted);
+    await answer.done;
+    expect(answer.error?.kind).toBe('UPSTREAM_PROTOCOL');
   });
 
   it('breaks off when the target does', async () => {

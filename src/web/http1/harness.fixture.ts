@@ -31,6 +31,11 @@ export class Loopback implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** Of the connections that are open. */
+  get bytesRead(): number {
+    return [...this.#sockets].reduce((sum, socket) => sum + socket.bytesRead, 0);
+  }
+
   get connections(): number {
     return this.#sockets.size;
   }
@@ -184,6 +189,12 @@ export class Answered extends Collected implements AnswerSink {
   }
 }
 
+/** The bytes of a case in testdata: latin1, in which `{x*3}` stands for `xxx`. */
+export function bytesOf(text: string): Buffer {
+  const whole = text.replace(/\{([^{}*]+)\*(\d+)\}/g, (_, piece: string, times: string) => piece.repeat(Number(times)));
+  return Buffer.from(whole, 'latin1');
+}
+
 /** A body that is there already. */
 export function bodyOf(text: string, length: number | undefined = Buffer.byteLength(text, 'latin1')): Body {
   return {
@@ -209,11 +220,14 @@ export function outgoing(more: Partial<OutgoingRequest> = {}): OutgoingRequest {
 }
 
 /** A connection of ours to `port`. */
-export async function client(port: number, limits: Partial<HttpLimits> = {}): Promise<Http1Connection & Disposable> {
+export async function client(
+  port: number,
+  limits: Partial<HttpLimits> = {},
+): Promise<Http1Connection & Disposable & { readonly socket: Socket }> {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');
   const connection = new Http1Connection(socket, { ...httpLimits, ...limits });
-  return Object.assign(connection, { [Symbol.dispose]: () => void socket.destroy() });
+  return Object.assign(connection, { socket, [Symbol.dispose]: () => void socket.destroy() });
 }
 
 export function permit(): Permit {

@@ -5,21 +5,16 @@ import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ServerCall } from '../message.ts';
-import { Collected, type Loopback, listen, RawPeer, reply, until } from './harness.fixture.ts';
+import { bytesOf, Collected, type Loopback, listen, RawPeer, reply, until } from './harness.fixture.ts';
 
 /** What somebody may send, and what must come of it. `{x*3}` in `send` stands for `xxx`. */
 type Case = { readonly name: string; readonly send: string } & (
   | { readonly status: number }
   | { readonly body: 'fails' }
-  | { readonly calls: readonly string[]; readonly fields?: readonly string[] }
+  | { readonly calls: readonly string[]; readonly fields?: readonly string[]; readonly upgrade?: string }
 );
 
 const corpus: readonly Case[] = JSON.parse(readFileSync(new URL('testdata/requests.json', import.meta.url), 'utf8'));
-
-function bytesOf(text: string): Buffer {
-  const whole = text.replace(/\{([^{}*]+)\*(\d+)\}/g, (_, piece: string, times: string) => piece.repeat(Number(times)));
-  return Buffer.from(whole, 'latin1');
-}
 
 interface Seen {
   readonly call: ServerCall;
@@ -92,6 +87,7 @@ async function check(one: Case, cut: readonly number[] = []): Promise<void> {
     );
     expect(calls).toEqual(one.calls);
     expect(statusesOf(peer.heard)).toEqual(one.calls.map(() => 200));
+    expect(seen[0]?.call.request.upgrade).toBe(one.upgrade);
     if (one.fields !== undefined) expect(seen[0]?.call.request.fields).toEqual(one.fields);
     return;
   }

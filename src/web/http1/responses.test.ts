@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OutgoingRequest } from '../connection.ts';
 import type { Fields } from '../message.ts';
-import { Answered, client, Loopback, outgoing, permit, until } from './harness.fixture.ts';
+import { Answered, bytesOf, client, Loopback, outgoing, permit, until } from './harness.fixture.ts';
 
 /** What a target may send, and what must come of it. `{x*3}` in `send` stands for `xxx`. */
 type Case = {
@@ -28,11 +28,6 @@ type Case = {
 );
 
 const corpus: readonly Case[] = JSON.parse(readFileSync(new URL('testdata/responses.json', import.meta.url), 'utf8'));
-
-function bytesOf(text: string): Buffer {
-  const whole = text.replace(/\{([^{}*]+)\*(\d+)\}/g, (_, piece: string, times: string) => piece.repeat(Number(times)));
-  return Buffer.from(whole, 'latin1');
-}
 
 /** The pieces in which the target sends its answer to the next request; whether it ends then. */
 let pieces: readonly Buffer[] = [];

@@ -75,7 +75,7 @@ export class Http1Call implements ServerCall {
     // The caller may or may not send a body that it was not asked for: what comes next could be either.
     const ambiguous = this.#continue || !(this.body.over || this.body.cheap);
     // What follows a request to upgrade could be meant for the protocol that it did not get.
-    if (ambiguous || this.#head.version === '1.0' || this.#head.upgrade !== undefined) this.#owner.endAfter();
+    if (ambiguous || this.#head.upgrade !== undefined) this.#owner.endAfter();
     const framing = this.#framing(head);
     const announced = framing === 'close' ? 'none' : framing === 'none' ? announcedLength(head) : framing;
     const text = this.#written(() => writeResponseHead(head.status, head.fields, announced, this.#owner.last));
@@ -112,7 +112,8 @@ export class Http1Call implements ServerCall {
   switchProtocols(fields: Fields): Tunnel {
     const { upgrade } = this.#head;
     if (upgrade === undefined || this.#writer !== undefined) throw new TypeError('nothing to switch to');
-    if (!this.#done) this.#owner.outbox.text(writeResponseHead(101, fields, 'none', false, upgrade));
+    const text = this.#done ? undefined : this.#written(() => writeResponseHead(101, fields, 'none', false, upgrade));
+    if (text !== undefined) this.#owner.outbox.text(text);
     this.#done = true;
     return this.#owner.tunnel();
   }

@@ -1,6 +1,10 @@
+import { duplexPair, PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { PacketReader } from '../../wire/packets.ts';
+import { httpLimits } from '../connection.ts';
 import type { ServerCall } from '../message.ts';
-import { Collected, listen, quiet, RawPeer, reply, until } from './harness.fixture.ts';
+import { Collected, Loopback, listen, quiet, RawPeer, reply, until } from './harness.fixture.ts';
+import { serveHttp1 } from './server.ts';
 
 const get = (target = '/', more = '') => `GET ${target} HTTP/1.1\r\nHost: a.test\r\n${more}\r\n`;
 const post = (length: number, body = '', more = '') =>
@@ -88,9 +92,10 @@ describe('an answer', () => {
 
   it('that is not as long as announced breaks off', async () => {
     for (const body of ['ab', 'abcd']) {
-      await using server = await listen((call) => {
+      await using server = await listen(async (call) => {
         call.answer({ status: 200, fields: [], length: 3 });
         call.write(Buffer.from(body));
+        await quiet();
         call.end();
       });
       using peer = await RawPeer.to(server.port);
@@ -222,12 +227,18 @@ describe('a request’s body', () => {
   });
 
   it('that nobody takes and is large ends the connection, and the answer is read nevertheless', async () => {
-    await using server = await listen((call) => reply(call, 'too large', [], 413));
+    await using server = await held();
     using peer = await RawPeer.to(server.port);
     peer.say(post(50_000_000));
     peer.say(Buffer.alloc(20_000_000));
+    const call = await server.call(0);
+    await quiet(100);
+    expect(server.bytesRead).toBeLessThan(1_000_000);
+    reply(call, 'too large', [], 413);
     await peer.over();
     expect(peer.heard).toMatch(/^HTTP\/1.1 413 [\s\S]*connection: close[\s\S]*too large$/);
+    // A client that reads only when all is sent gets there.
+    await until(() => peer.socket.writableLength === 0);
     expect(peer.error).toBeUndefined();
   });
 
@@ -270,9 +281,35 @@ describe('a request’s body', () => {
     const before = taken;
     await quiet(100);
     expect(taken).toBe(before);
+    expect(server.bytesRead).toBeLessThan(1_000_000);
     go?.();
     await until(() => ended);
     expect(taken).toBe(size);
+  });
+
+  it('comes in order to a taker that answers while it takes', async () => {
+    await using server = await held();
+    using peer = await RawPeer.to(server.port);
+    const chunk = (letter: string) => `bb8\r\n${letter.repeat(3000)}\r\n`;
+    peer.say(
+      `POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n${chunk('a')}${chunk('b')}${chunk('c')}0\r\n\r\n`,
+    );
+    const call = await server.call(0);
+    const order: string[] = [];
+    call.body.pipe({
+      data: (bytes) => {
+        if (!call.answered) reply(call, 'early');
+        order.push(bytes.toString('latin1', 0, 1));
+        return undefined;
+      },
+      end: () => order.push('end'),
+      fail: () => order.push('fail'),
+    });
+    await peer.hears(/early$/);
+    expect(order).toEqual(['a', 'b', 'c', 'end']);
+    peer.say(get());
+    reply(await server.call(1), 'next');
+    await peer.hears(/next$/);
   });
 
   it('is read to its end after the answer, by who takes it', async () => {
@@ -492,6 +529,18 @@ describe('an upgrade', () => {
     expect(server.bugs).toEqual([]);
   });
 
+  it('with a line break in its answer does not happen', async () => {
+    await using server = await held();
+    using peer = await RawPeer.to(server.port);
+    peer.say(asks);
+    const got = new Collected();
+    (await server.call(0)).switchProtocols(['x', 'a\r\nb: c']).pipe(got);
+    await peer.over();
+    expect(peer.heard).toBe('');
+    await got.done;
+    expect(got.error?.kind).toBe('CLIENT_PROTOCOL');
+  });
+
   it('that is refused ends the connection: what follows may be meant for the other protocol', async () => {
     await using server = await listen((call) => reply(call, 'no', [], 403));
     using peer = await RawPeer.to(server.port);
@@ -500,25 +549,72 @@ describe('an upgrade', () => {
     expect(peer.heard.match(/HTTP\/1\.1 /g)?.length).toBe(1);
   });
 
-  it('makes its sender wait while nobody takes the bytes', async () => {
+  it('makes its sender wait while nobody takes the bytes, or the taker is slower', async () => {
     await using server = await held();
     using peer = await RawPeer.to(server.port);
     peer.say(asks);
     const tunnel = (await server.call(0)).switchProtocols([]);
     await peer.hears(/101/);
-    peer.say(Buffer.alloc(30_000_000));
-    await quiet(60);
-    expect(peer.socket.writableNeedDrain).toBe(true);
+    const size = 30_000_000;
+    peer.say(Buffer.alloc(size));
+    await quiet(100);
+    expect(server.bytesRead).toBeLessThan(1_000_000);
     let taken = 0;
+    let go: (() => void) | undefined;
     tunnel.pipe({
       data: (bytes) => {
         taken += bytes.length;
-        return undefined;
+        if (go !== undefined) return undefined;
+        return new Promise((resolve) => {
+          go = resolve;
+        });
       },
       end: () => undefined,
       fail: () => undefined,
     });
-    await until(() => taken === 30_000_000);
+    await until(() => go !== undefined);
+    await quiet(100);
+    expect(server.bytesRead).toBeLessThan(1_000_000);
+    go?.();
+    await until(() => taken === size);
+  });
+});
+
+describe('a connection', () => {
+  it('of which the first bytes were looked at before is taken from its beginning', async () => {
+    await using server = await new Loopback(async (socket) => {
+      using reader = new PacketReader(socket, AbortSignal.timeout(10_000));
+      socket.unshift((await reader.exactly(4)) as Buffer);
+      serveHttp1(socket, httpLimits, (call) => reply(call, call.request.target));
+    }).listen();
+    using peer = await RawPeer.to(server.port);
+    peer.say(get('/1').slice(0, 5));
+    await quiet(20);
+    peer.say(get('/1').slice(5) + get('/2'));
+    await peer.hears(/\/1.*\/2$/s);
+    using whole = await RawPeer.to(server.port);
+    whole.say(get('/3'));
+    await whole.hears(/\/3$/);
+  });
+
+  it('that is over already is served at once', async () => {
+    const over = new PassThrough();
+    over.destroy();
+    await serveHttp1(over, httpLimits, () => undefined);
+    await serveHttp1(over, httpLimits, () => undefined);
+  });
+
+  it('may be any stream that goes both ways', async () => {
+    const [ours, theirs] = duplexPair();
+    const served = serveHttp1(ours, httpLimits, (call) => reply(call, call.request.target));
+    let heard = '';
+    theirs.on('data', (chunk) => {
+      heard += chunk;
+    });
+    theirs.on('end', () => theirs.end());
+    theirs.write(get('/1') + get('/2', 'Connection: close\r\n'));
+    await served;
+    expect(heard).toMatch(/\/1HTTP.*\/2$/s);
   });
 });
 

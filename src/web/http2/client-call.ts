@@ -24,6 +24,7 @@ export class Http2ClientCall implements OutgoingCall {
   #heard = false;
   #interim = 0;
   #over = false;
+  #choked = false;
   #tunnel = false;
   /** The target said that it will not process this one. */
   #unprocessed = false;
@@ -49,12 +50,14 @@ export class Http2ClientCall implements OutgoingCall {
     });
     stream.on('close', () => {
       // Once there is an answer, it knows best whether it is complete, even if its taker has not had all of it.
-      if (this.#incoming === undefined) this.fail(this.#broke());
+      if (this.#incoming === undefined && !this.#over) this.fail(this.#broke());
       this.#onOver();
     });
-    stream.on('headers', (_fields: unknown, _flags: unknown, list: unknown) => this.#onInterim(list as string[]));
+    stream.on('headers', (_fields: unknown, _flags: unknown, list: unknown) =>
+      this.#guarded(() => this.#onInterim(list as string[])),
+    );
     stream.on('response', (_fields: unknown, flags: number, list: unknown) =>
-      this.#onResponse(list as string[], flags),
+      this.#guarded(() => this.#onResponse(list as string[], flags)),
     );
     const { body, upgrade } = this.#request;
     if (upgrade !== undefined || body.length === 0) return;
@@ -77,11 +80,6 @@ export class Http2ClientCall implements OutgoingCall {
 
   onGoaway(last: number): void {
     if (this.#stream?.id === undefined || this.#stream.id > last) this.#unprocessed = true;
-  }
-
-  /** The connection is gone. */
-  lost(): void {
-    if (this.#stream === undefined) this.fail(this.#broke());
   }
 
   /** Asked at regular times: whether the target has kept somebody waiting for `looks` times in a row. */
@@ -139,8 +137,10 @@ export class Http2ClientCall implements OutgoingCall {
     }
     this.#incoming = new Incoming(stream, {
       ended,
+      length: head.length,
       limits: this.#limits,
       broke: () => this.#broke(),
+      bug: (error) => this.#failInternally(error),
       malformed: (what) => broken(`the target's trailers are malformed: ${what}`),
     });
     if (this.#request.upgrade !== undefined && head.status < 300 && !ended) {
@@ -152,7 +152,6 @@ export class Http2ClientCall implements OutgoingCall {
     this.#answer.head(head);
     if (this.#over) return; // The taker had enough.
     if (ended) {
-      stream.resume();
       this.#end([]);
       return;
     }
@@ -173,7 +172,7 @@ export class Http2ClientCall implements OutgoingCall {
 
   #switch(stream: ClientHttp2Stream, fields: Fields): void {
     const incoming = this.#incoming as Incoming;
-    const outgoing = new Outgoing(stream, undefined, false);
+    const outgoing = new Outgoing(stream, undefined, true);
     const key = field(this.#request.fields, 'sec-websocket-key');
     const tunnel: Tunnel = {
       pipe: (sink) => incoming.pipe(sink),
@@ -189,6 +188,26 @@ export class Http2ClientCall implements OutgoingCall {
     // HTTP/2 needs no proof that the target understood; whoever asks for it in HTTP/1.1's way gets it.
     const proof = key === undefined ? [] : ['sec-websocket-accept', websocketAccept(key)];
     this.#answer.switched([...fields, ...proof], tunnel);
+  }
+
+  /** What the target sends must not throw out of here, whatever the taker makes of it. */
+  #guarded(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#failInternally(error);
+    }
+  }
+
+  /** The taker's own mistake goes to the taker, who may know whom to tell; it cannot be told twice. */
+  #failInternally(error: unknown): void {
+    if (this.#choked) return;
+    this.#choked = true;
+    this.#finish();
+    this.#reset(constants.NGHTTP2_CANCEL);
+    const refusal = new Refusal('INTERNAL', 'the gateway could not take what the target sent');
+    refusal.cause = error;
+    this.#guarded(() => this.#answer.fail(refusal));
   }
 
   #bodySink(outgoing: Outgoing): BodySink {
@@ -241,6 +260,6 @@ export class Http2ClientCall implements OutgoingCall {
   }
 }
 
-function broken(what: string): PeerError {
+export function broken(what: string): PeerError {
   return new PeerError('UPSTREAM_PROTOCOL', what);
 }

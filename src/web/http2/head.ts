@@ -203,7 +203,7 @@ export function grouped(fields: Fields, but?: ReadonlySet<string>): OutgoingHttp
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
     const value = fields[index + 1] as string;
-    if (connectionFields.has(name) || but?.has(name)) continue;
+    if (connectionFields.has(name) || name === 'te' || but?.has(name)) continue;
     if (!nameForm.test(name) || !valueForm.test(value))
       throw new TypeError(`a field that cannot be sent: ${JSON.stringify(name)}`);
     const before = result[name];

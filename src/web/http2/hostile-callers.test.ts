@@ -58,6 +58,13 @@ function changed(changes: Record<string, string | undefined>, ...more: (readonly
 /** `:status` 200 and 400 from the static table (RFC 7541 Appendix A). */
 const status = (answer: RawFrame) => ({ 136: 200, 140: 400 })[answer.payload[0]!];
 
+/** Everything that was sent has been read. */
+async function heard(peer: RawPeer): Promise<void> {
+  peer.send(frame(types.ping, 0, 0, word(7, 7)));
+  await peer.until(({ type, flags }) => type === types.ping && flags === 1);
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
 async function settled(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 30));
 }
@@ -151,9 +158,8 @@ describe('a malformed request', () => {
     expect(status(await peer.until(({ type }) => type === types.headers))).toBe(400);
     await peer.until(({ type }) => type === types.goaway);
     peer.send(request(3, getFields));
-    await settled();
-    expect(calls).toEqual([]);
     await served[0];
+    expect(calls).toEqual([]);
   });
 
   it('does not harm those beside it', async () => {
@@ -205,7 +211,7 @@ describe('a body', () => {
   it.each([0, 1, 2, 5, 7, 8])('that is reset with code %d is never complete', async (code) => {
     const sent = async (peer: RawPeer) => {
       peer.send(request(1, post, endHeaders), frame(types.data, 0, 1, 'half'));
-      await settled();
+      await heard(peer);
       peer.send(frame(types.rst, 0, 1, word(code)));
     };
     expect(await bodyOf(sent)).toMatchObject({ kind: 'CLIENT_PROTOCOL' });
@@ -241,6 +247,31 @@ describe('a body', () => {
   });
 });
 
+describe('an answer that is broken off', () => {
+  it.each(['unknown length', 'a tunnel', 'known length'])('is never said to be complete: %s', async (kind) => {
+    const { port } = await gate((call) => {
+      if (kind === 'a tunnel') {
+        const tunnel = call.switchProtocols([]);
+        tunnel.write(Buffer.from('half'));
+        setTimeout(() => tunnel.abort(), 10);
+        return;
+      }
+      call.answer({ status: 200, fields: [], ...(kind === 'known length' ? { length: 8 } : {}) });
+      call.write(Buffer.from('half'));
+      setTimeout(() => call.abort(), 10);
+    });
+    const peer = await raw(port);
+    const connectFields = [...changed({ ':method': 'CONNECT' }), [':protocol', 'websocket'] as const];
+    peer.send(request(1, kind === 'a tunnel' ? connectFields : getFields, endHeaders));
+    expect((await peer.until(({ type }) => type === types.rst)).payload).toEqual(word(2));
+    const ends = peer.frames.filter(({ type, flags }) => type <= types.headers && (flags & endStream) !== 0);
+    // With a length, the missing bytes tell.
+    if (kind !== 'known length') expect(ends).toEqual([]);
+    const sent = peer.frames.filter(({ type }) => type === types.data);
+    expect(Buffer.concat(sent.map(({ payload }) => payload)).toString()).toBe('half');
+  });
+});
+
 describe('a flood', () => {
   it('of requests that are taken back at once ends the connection (rapid reset)', async () => {
     const { port, calls, served } = await gate(() => undefined, { concurrent: 20 });
@@ -273,7 +304,7 @@ describe('a flood', () => {
     const peer = await raw(port);
     await peer.until(({ type, flags }) => type === types.settings && flags === 1);
     peer.send(...Array.from({ length: 15 }, (_, index) => request(2 * index + 1, getFields)));
-    await settled();
+    await heard(peer);
     expect(calls).toHaveLength(10);
     expect(peer.frames.some(({ type, id }) => type === types.rst && id > 20) || peer.closed).toBe(true);
   });

@@ -1,6 +1,7 @@
-import { type AddressInfo, connect, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { PeerError } from '../../model/errors.ts';
 import { httpLimits } from '../connection.ts';
 import { Http2Connection } from './client.ts';
 import {
@@ -14,7 +15,7 @@ import {
   types,
   word,
 } from './raw-frames.fixture.ts';
-import { outgoing, TestCall, until } from './sent.fixture.ts';
+import { openBody, outgoing, TestCall, until } from './sent.fixture.ts';
 
 const closing: (() => unknown)[] = [];
 
@@ -46,7 +47,9 @@ async function connectedTo(server: Server): Promise<Http2Connection> {
   const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
   await new Promise((resolve) => socket.once('connect', resolve));
   closing.push(() => socket.destroy());
-  return new Http2Connection(socket, httpLimits);
+  const connection = new Http2Connection(socket, httpLimits);
+  await connection.ready;
+  return connection;
 }
 
 function answer(id: number, fields: readonly (readonly [string, string])[], flags = endHeaders): Buffer {
@@ -68,6 +71,18 @@ describe('an answer', () => {
   it('that is complete, and whose stream is reset with NO_ERROR then, is complete', async () => {
     const { call } = await asked((peer, id) =>
       peer.send(answer(id, ok), frame(types.data, endStream, id, 'all'), frame(types.rst, 0, id, word(0))),
+    );
+    expect(call.body).toBe('all');
+    expect(call.events).toEqual(['head', 'end']);
+  });
+
+  it('that has every announced byte is complete, though a reset without an error takes the place of its end', async () => {
+    const { call } = await asked((peer, id) =>
+      peer.send(
+        answer(id, [...ok, ['content-length', '3']]),
+        frame(types.data, 0, id, 'all'),
+        frame(types.rst, 0, id, word(0)),
+      ),
     );
     expect(call.body).toBe('all');
     expect(call.events).toEqual(['head', 'end']);
@@ -163,11 +178,54 @@ describe('an answer', () => {
   });
 });
 
+describe('a request that is broken off', () => {
+  it.each([undefined, 'websocket'])('is never said to be complete (upgrade: %s)', async (upgrade) => {
+    let peer: RawPeer | undefined;
+    const enableConnect = Buffer.from([0, 8, 0, 0, 0, 1]);
+    const connection = await connectedTo(
+      await rawServer((one) => {
+        peer = one;
+        closing.push(() => one.socket.destroy());
+      }, enableConnect),
+    );
+    const opened = openBody();
+    const request = outgoing({ method: 'POST', body: opened.body, ...(upgrade === undefined ? {} : { upgrade }) });
+    const call = new TestCall().send(connection, request);
+    const { id } = await peer!.until(({ type }) => type === types.headers);
+    if (upgrade === undefined) {
+      const sink = await opened.sink;
+      sink.data(Buffer.from('half'));
+      sink.fail(new PeerError('CLIENT_PROTOCOL', 'gone'));
+    } else {
+      peer!.send(answer(id, ok));
+      await call.done;
+      call.tunnel!.write(Buffer.from('half'));
+      call.tunnel!.abort();
+    }
+    expect((await peer!.until(({ type }) => type === types.rst)).payload).toEqual(word(8));
+    expect(peer!.frames.filter(({ type, flags }) => type <= types.headers && (flags & endStream) !== 0)).toEqual([]);
+  });
+});
+
 describe('a target that', () => {
-  it('is no HTTP/2 server fails the request, and the connection', async () => {
+  it('sends something else in between fails the request, and the connection', async () => {
     const { call, connection } = await asked((peer) => peer.send(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')));
     expect(call.error?.kind).toBe('UPSTREAM_PROTOCOL');
     await until(() => connection.free === 0);
+  });
+
+  it('is no HTTP/2 server never becomes ready', async () => {
+    const other = createServer((socket) =>
+      socket.on('error', () => undefined).write('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    );
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    await expect(connectedTo(other)).rejects.toMatchObject({ kind: 'UPSTREAM_PROTOCOL' });
+  });
+
+  it('hangs up without a word never becomes ready', async () => {
+    const other = createServer((socket) => socket.on('error', () => undefined).end());
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    await expect(connectedTo(other)).rejects.toMatchObject({ kind: 'UPSTREAM_UNAVAILABLE' });
   });
 
   it('refuses a stream has not processed it', async () => {

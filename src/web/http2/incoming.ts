@@ -7,9 +7,15 @@ import { readTrailers } from './head.ts';
 export interface IncomingOptions {
   /** No bytes will come: END_STREAM was on the fields. */
   readonly ended: boolean;
+  /** Bytes that make it whole, where they were announced. */
+  readonly length?: number | undefined;
+  /** What comes may be taken even after its end: bytes of a tunnel. */
+  readonly tunnel?: boolean;
   readonly limits: HttpLimits;
   /** Why the bytes stopped before their end: the stream was reset, the connection lost. */
   broke(): PeerError | Refusal;
+  /** The taker threw: our own mistake. It hears nothing more. */
+  bug(error: unknown): void;
   /** What to say of a peer that sent something malformed. */
   malformed(what: string): PeerError;
 }
@@ -25,6 +31,7 @@ export class Incoming {
   /** The peer said END_STREAM. A reset ends the readable side too, whatever its code, and is never an end. */
   #complete: boolean;
   #busy = false;
+  #received = 0;
   #over = false;
   #trailers: Fields = [];
   /** What was left when the end came while the taker was slower. */
@@ -37,7 +44,12 @@ export class Incoming {
     this.#stream = stream;
     this.#options = options;
     this.#complete = options.ended || stream.state.remoteClose === 1;
-    if (options.ended) return;
+    if (options.ended) {
+      if (!options.tunnel) stream.resume();
+      return;
+    }
+    // Paused, rather than not yet read: node:http2 otherwise resets a stream that it takes for unread as soon as it is answered.
+    stream.pause();
     // The end that the peer meant is pushed while the stream is open; the one of a reset after it has been closed.
     const push = stream.push;
     stream.push = (chunk, encoding) => {
@@ -63,6 +75,11 @@ export class Incoming {
     return this.#complete;
   }
 
+  /** Somebody takes it, and has not had all of it. */
+  get taken(): boolean {
+    return this.#sink !== undefined && !this.#over;
+  }
+
   /** Starts delivery; once. */
   pipe(sink: BodySink): void {
     const stream = this.#stream;
@@ -73,13 +90,14 @@ export class Incoming {
     stream.on('close', () => this.#onClose());
     if (stream.destroyed) process.nextTick(() => this.#onClose());
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
+    stream.resume();
   }
 
   /** Fails the taker, if it is still waiting. Nothing reaches it afterwards. */
   fail(error: PeerError | Refusal): void {
     if (this.#over) return;
     this.#over = true;
-    this.#sink?.fail(error);
+    this.#guarded((sink) => sink.fail(error));
   }
 
   /** Nobody takes anything any more. */
@@ -87,23 +105,44 @@ export class Incoming {
     this.#over = true;
   }
 
+  /** Lets go of what is here, so that the stream can end. */
+  discard(): void {
+    this.#over = true;
+    this.#stream.resume();
+  }
+
   #onData(chunk: Buffer): void {
     this.#active = true;
+    this.#received += chunk.length;
     if (this.#over) return;
     if (this.#busy) this.#rest.push(chunk);
     else this.#deliver(chunk);
   }
 
   #deliver(chunk: Buffer): void {
-    const wait = this.#sink?.data(chunk);
+    const wait = this.#guarded((sink) => sink.data(chunk));
     if (wait === undefined) return;
     this.#busy = true;
     this.#stream.pause();
     wait.then(
       () => this.#resume(),
-      () => this.fail(this.#options.broke()),
+      (error) => {
+        this.#over = true;
+        this.#options.bug(error);
+      },
     );
     if (this.#complete) process.nextTick(() => this.#keepRest());
+  }
+
+  /** What a peer sends must not throw out of here, whatever the taker makes of it. */
+  #guarded<T>(use: (sink: BodySink) => T): T | undefined {
+    try {
+      return this.#sink === undefined ? undefined : use(this.#sink);
+    } catch (error) {
+      this.#over = true;
+      this.#options.bug(error);
+      return undefined;
+    }
   }
 
   #resume(): void {
@@ -121,7 +160,11 @@ export class Incoming {
 
   #onEnd(): void {
     if (this.#over) return;
-    if (!this.#complete) {
+    // Some servers (those on node:http2 among them) reset a stream without an error in place of its end. Where every announced byte is here
+    // nothing is missing.
+    const whole =
+      this.#options.length !== undefined && this.#received === this.#options.length && this.#stream.rstCode === 0;
+    if (!this.#complete && !whole) {
       this.fail(this.#options.broke());
       return;
     }
@@ -130,11 +173,11 @@ export class Incoming {
       return;
     }
     this.#over = true;
-    this.#sink?.end(this.#trailers);
+    this.#guarded((sink) => sink.end(this.#trailers));
   }
 
   #onClose(): void {
-    if (!this.#restEnded) this.fail(this.#options.broke());
+    if (!this.#restEnded && !this.#over) this.fail(this.#options.broke());
   }
 
   #onTrailers(list: readonly string[]): void {

@@ -11,10 +11,11 @@ export class Outgoing {
   #drained: Promise<void> | undefined;
   #active = false;
   #ended = false;
-  #handedOver = false;
-  #listener: (() => void) | undefined;
 
-  /** `trailers`: the stream was opened with `waitForTrailers`. */
+  /**
+   * `trailers`: the stream was opened with `waitForTrailers`. It has to be where no length tells how much must come: node:http2 otherwise
+   * says END_STREAM before it resets a stream, and what was broken off would look complete.
+   */
   constructor(stream: Http2Stream, length: number | undefined, trailers: boolean) {
     this.#stream = stream;
     this.#left = length;
@@ -23,7 +24,9 @@ export class Outgoing {
 
   /** The peer has to take bytes before we can go on, and took none since this was last asked. */
   stalled(): boolean {
-    const idle = this.#drained !== undefined && !this.#active;
+    const stream = this.#stream;
+    const unsent = this.#ended && !stream.destroyed && stream.state.localClose !== 1;
+    const idle = (this.#drained !== undefined || unsent) && !this.#active;
     this.#active = false;
     return idle;
   }
@@ -64,30 +67,24 @@ export class Outgoing {
     if (this.#trailers) {
       const fields = grouped(trailers);
       stream.once('wantTrailers', () => {
-        if (stream.destroyed || stream.closed) return;
-        stream.sendTrailers(fields);
-        // They go out in a turn of the event loop of their own.
-        setImmediate(() => setImmediate(() => this.#onSent()));
+        if (!stream.destroyed && !stream.closed) stream.sendTrailers(fields);
       });
-    } else {
-      stream.once('finish', () => this.#onSent());
     }
     stream.end();
     return true;
   }
 
-  /** Calls the listener when everything has been handed over. */
-  whenSent(listener: () => void): void {
-    if (this.#handedOver) listener();
-    else this.#listener = listener;
-  }
-
-  #onSent(): void {
-    this.#handedOver = true;
-    this.#listener?.();
-  }
-
   readonly #sent = (): void => {
     this.#active = true;
   };
+}
+
+/**
+ * Calls the listener once END_STREAM is on its way. `finish` of a stream comes before that at times, and what is done to the stream then
+ * (a reset, even without an error) would take the place of what has not been sent.
+ */
+export function whenSent(stream: Http2Stream, listener: () => void, waitMs = 1): void {
+  if (stream.destroyed) return;
+  if (stream.state.localClose === 1) listener();
+  else setTimeout(() => whenSent(stream, listener, Math.min(2 * waitMs, 100)), waitMs).unref();
 }

@@ -119,11 +119,15 @@ export class RawPeer {
 }
 
 /** A client that has said hello. */
-export async function rawClient(port: number, settings: Buffer = Buffer.alloc(0)): Promise<RawPeer> {
+export async function rawClient(
+  port: number,
+  settings: Buffer = Buffer.alloc(0),
+  first: (hello: Buffer) => Buffer = (hello) => hello,
+): Promise<RawPeer> {
   const socket = connect(port, '127.0.0.1');
   await new Promise((resolve) => socket.once('connect', resolve));
   const peer = new RawPeer(socket);
-  peer.send(preface, frame(types.settings, 0, 0, settings));
+  peer.send(first(Buffer.concat([preface, frame(types.settings, 0, 0, settings)])));
   return peer;
 }
 

@@ -2,7 +2,7 @@ import { type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import type { OutgoingRequest } from '../connection.ts';
 import { grouped } from './head.ts';
 
-const ofTheConnection: ReadonlySet<string> = new Set(['host', 'te', 'content-length']);
+const ofTheConnection: ReadonlySet<string> = new Set(['host', 'content-length']);
 /** A stream is its own handshake (RFC 8441 §5). */
 const ofAnUpgrade: ReadonlySet<string> = new Set([...ofTheConnection, 'sec-websocket-key']);
 /** Methods for which no length does not mean length 0. */

@@ -4,12 +4,14 @@ import type { HttpLimits } from '../connection.ts';
 import type { Body, Fields, RequestHead, ResponseHead, ServerCall, Tunnel } from '../message.ts';
 import { grouped, type RequestRead } from './head.ts';
 import { Incoming } from './incoming.ts';
-import { Outgoing } from './outgoing.ts';
+import { Outgoing, whenSent } from './outgoing.ts';
 
 export interface ServerCallOptions {
   /** END_STREAM was on the request's fields. */
   readonly ended: boolean;
   readonly limits: HttpLimits;
+  /** Whoever takes the body threw. */
+  onBug(error: unknown): void;
   /** Somebody takes the body: the caller is no stranger any more. */
   onTaken(): void;
 }
@@ -27,7 +29,8 @@ export class Http2ServerCall implements ServerCall {
   readonly #stream: ServerHttp2Stream;
   readonly #incoming: Incoming;
   readonly #expectsContinue: boolean;
-  readonly #gone = new AbortController();
+  #gone: AbortController | undefined;
+  #isGone = false;
   #outgoing: Outgoing | undefined;
   /** An answer without a body, until it is known whether trailers follow: END_STREAM belongs on its fields. */
   #held: ResponseHead | undefined;
@@ -43,6 +46,11 @@ export class Http2ServerCall implements ServerCall {
     this.#incoming = new Incoming(stream, {
       ended: options.ended,
       limits: options.limits,
+      tunnel: read.head.upgrade !== undefined,
+      bug: (error) => {
+        options.onBug(error);
+        this.abort();
+      },
       broke: () => new PeerError('CLIENT_PROTOCOL', 'the caller took the request back before its body was complete'),
       malformed: (what) => new PeerError('CLIENT_PROTOCOL', `the caller's trailers are malformed: ${what}`),
     });
@@ -52,6 +60,9 @@ export class Http2ServerCall implements ServerCall {
   }
 
   get signal(): AbortSignal {
+    // Made for those who ask: most calls end without.
+    this.#gone ??= new AbortController();
+    if (this.#isGone) this.#gone.abort();
     return this.#gone.signal;
   }
 
@@ -106,9 +117,12 @@ export class Http2ServerCall implements ServerCall {
     if (this.request.upgrade === undefined || this.#answered) throw new TypeError('nothing to switch to');
     this.#answered = true;
     this.#tunnel = true;
-    const outgoing = new Outgoing(this.#stream, undefined, false);
+    const outgoing = new Outgoing(this.#stream, undefined, true);
     if (!this.#silent()) {
-      this.#stream.respond({ ':status': 200, ...grouped(fields, notInHttp2) }, { sendDate: false } as ResponseOptions);
+      this.#stream.respond({ ':status': 200, ...grouped(fields, notInHttp2) }, {
+        waitForTrailers: true,
+        sendDate: false,
+      } as ResponseOptions);
     }
     const end = () => {
       this.#done = true;
@@ -139,7 +153,9 @@ export class Http2ServerCall implements ServerCall {
   }
 
   #onGone(): void {
-    if (!this.#done) this.#gone.abort();
+    if (this.#done) return;
+    this.#isGone = true;
+    this.#gone?.abort();
   }
 
   #bodyOf(read: RequestRead, options: ServerCallOptions): Body {
@@ -155,7 +171,7 @@ export class Http2ServerCall implements ServerCall {
         this.#incoming.pipe(sink);
       },
       // What comes stays in the stream's window. The stream is closed once it is answered.
-      cancel: () => this.#incoming.drop(),
+      cancel: () => (this.#done ? this.#incoming.discard() : this.#incoming.drop()),
     };
   }
 
@@ -192,13 +208,19 @@ export class Http2ServerCall implements ServerCall {
 
   /** The rest of a request that was answered is not wanted (RFC 9113 §8.1). */
   #finishStream(): void {
-    if (this.#incoming.complete || this.#tunnel) return;
+    if (this.#tunnel) return;
+    const incoming = this.#incoming;
+    if (incoming.complete) {
+      // Whoever is still taking the body gets the rest of it.
+      if (!incoming.taken) incoming.discard();
+      return;
+    }
     const close = () => {
-      this.#incoming.drop();
       this.#stream.close(constants.NGHTTP2_NO_ERROR);
+      incoming.fail(new PeerError('CLIENT_PROTOCOL', 'the request was answered before its body was complete'));
+      incoming.discard();
     };
-    if (this.#outgoing === undefined) close();
-    else this.#outgoing.whenSent(close);
+    whenSent(this.#stream, close);
   }
 }
 

@@ -86,6 +86,9 @@ class Connection {
       ended: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
       limits: this.#limits,
       onTaken: () => this.#trust(),
+      onBug: (error) => {
+        this.#bug ??= { error };
+      },
     });
     this.#calls.add(call);
     stream.on('close', () => {

@@ -52,7 +52,7 @@ export class Sent implements OutgoingCall, AnswerSink {
       this.#call = connection.send(this.#permit, this.#request, this);
     } catch {
       // Fields that cannot be sent. It is this request's failure, whoever's connection it was given to.
-      this.failLater(new Refusal('INTERNAL', 'the request cannot be sent as it is'));
+      this.failLater(new Refusal('UNSUPPORTED', 'the request cannot be sent as it is'));
     }
   }
 

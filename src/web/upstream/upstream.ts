@@ -64,7 +64,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       idleMs: options.idleMs ?? 30_000,
       open: async (signal) => {
         const { stream, protocol } = await connectUpstream(connectOptions, offered, signal);
-        return opened(stream, protocol, limits);
+        return opened(stream, protocol, limits, connectOptions.connectMs);
       },
     };
     return new Lane(settings);
@@ -97,15 +97,26 @@ function protocolsFor({ http, scheme }: UpstreamOptions): Protocols {
   return http === 'auto' && scheme === 'https' ? ['h2', 'http/1.1'] : ['http/1.1'];
 }
 
-function opened(stream: Duplex, protocol: 'h2' | 'http/1.1', limits: HttpLimits): Opened {
-  const shared = protocol === 'h2';
-  const connection = shared ? new Http2Connection(stream, limits) : new Http1Connection(stream, limits);
-  return {
-    connection,
-    shared,
-    onGone: (listener) => {
-      if (stream.destroyed) process.nextTick(listener);
-      else stream.once('close', listener);
-    },
+async function opened(
+  stream: Duplex,
+  protocol: Protocols[number],
+  limits: HttpLimits,
+  readyMs: number,
+): Promise<Opened> {
+  const onGone = (listener: () => void) => {
+    if (stream.destroyed) process.nextTick(listener);
+    else stream.once('close', listener);
   };
+  if (protocol === 'http/1.1') return { connection: new Http1Connection(stream, limits), shared: false, onGone };
+  const connection = new Http2Connection(stream, limits);
+  const late = setTimeout(() => stream.destroy(), readyMs);
+  try {
+    await connection.ready;
+    return { connection, shared: true, onGone };
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
 }

@@ -110,6 +110,15 @@ describe('a body', () => {
 });
 
 describe('the inbox', () => {
+  it('lets the memory go of what was taken', () => {
+    const inbox = new Inbox();
+    inbox.append(Buffer.from('abc'));
+    inbox.append(Buffer.from('def'));
+    expect(inbox.take(2).toString()).toBe('ab');
+    expect(inbox.take(9).toString()).toBe('cdef');
+    expect(inbox.bytes.length).toBe(0);
+  });
+
   it('finds the end of a head wherever the bytes are cut', () => {
     const head = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n';
     for (let cut = 1; cut < head.length; cut++) {

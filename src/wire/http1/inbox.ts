@@ -38,16 +38,16 @@ export class Inbox {
 
   /** Takes up to `most` bytes. */
   take(most: number): Buffer {
-    const from = this.start;
-    const to = Math.min(this.end, from + most);
+    const { bytes, start } = this;
+    const to = Math.min(this.end, start + most);
     this.skipTo(to);
-    return from === 0 && to === this.bytes.length ? this.bytes : this.bytes.subarray(from, to);
+    return start === 0 && to === bytes.length ? bytes : bytes.subarray(start, to);
   }
 
-  /** Everything before this position in `bytes` is done with. */
+  /** Everything before this position in `bytes` is done with. Memory of which all is done with is let go: most connections are idle. */
   skipTo(position: number): void {
-    this.start = position;
-    this.#searched = position;
+    if (position === this.end) this.clear();
+    else this.start = this.#searched = position;
   }
 
   clear(): void {

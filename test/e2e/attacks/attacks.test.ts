@@ -1,14 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import type { RecordedEvent } from '../../../src/model/event.ts';
 import { isOurs } from '../../../src/protocols/postgres/certify/ask.ts';
-import { parseDataRow } from '../../../src/protocols/postgres/codec.ts';
 import { readFrames } from '../../../src/recording/reader.ts';
-import { inEveryWay, type Played, play, Sessions, sent, traces, type Who } from './play.ts';
+import { expectNoTrace, expectSecret, keepingBoth, load, rowsOf, type Statements, statementsIn } from './leaks.ts';
+import { inEveryWay, play, Sessions, sent, type Who } from './play.ts';
 import type { Step } from './player.ts';
-import { canaries, startWorlds, type World, type Worlds } from './world.ts';
+import { startWorlds, type World, type Worlds } from './world.ts';
 
 interface Attack {
   readonly name: string;
@@ -21,41 +20,16 @@ interface Attack {
   readonly ends?: boolean;
 }
 
-interface Statements {
-  readonly as?: Who;
-  readonly texts: readonly string[];
-}
-
-const load = (file: string) => parse(readFileSync(new URL(`${file}.yaml`, import.meta.url), 'utf8')) as unknown;
-
 let worlds: Worlds;
 let sessions: Sessions;
 beforeAll(async () => {
-  worlds = await startWorlds({
-    masking: process.env.MASKING === 'rewrite' ? 'rewrite' : 'plain',
-    ...(process.env.PGBIN === undefined ? {} : { binDir: process.env.PGBIN }),
-  });
+  worlds = await startWorlds({ masking: 'rewrite' });
   sessions = new Sessions(worlds);
 });
 afterAll(async () => {
   sessions?.close();
   await worlds?.stop();
 });
-
-function expectNoTrace({ messages }: Played): void {
-  const bytes = Buffer.concat(messages.map((message) => message.bytes));
-  const text = bytes.toString('latin1');
-  expect(canaries.flatMap(traces).filter((trace) => text.includes(trace))).toEqual([]);
-}
-
-/** Runs in both worlds: what comes back is the same, and nothing classified is in it. */
-async function expectSecret(playIn: (world: World) => Promise<Played>): Promise<Played> {
-  const [shop, twin] = await Promise.all([playIn('shop'), playIn('twin')]);
-  expectNoTrace(shop);
-  expectNoTrace(twin);
-  expect(twin.shown).toBe(shop.shown);
-  return shop;
-}
 
 /** Nothing in the database is different afterwards. */
 async function expectUntouched(world: World, run: () => Promise<unknown>): Promise<void> {
@@ -70,30 +44,15 @@ async function expectUntouched(world: World, run: () => Promise<unknown>): Promi
   if (failure !== undefined) throw failure;
 }
 
-/** Callers who may write change something; the next case finds both worlds as they were. */
-async function keepingBoth(run: () => Promise<void>): Promise<void> {
-  const pair = ['shop', 'twin'] as const;
-  const before = await Promise.all(pair.map((world) => worlds.fingerprint(world)));
-  try {
-    await run();
-  } finally {
-    for (const [i, world] of pair.entries())
-      if ((await worlds.fingerprint(world).catch(() => undefined)) !== before[i]) await worlds.restore(world);
-  }
-}
-
 const only = process.env.ATTACK === undefined ? undefined : new RegExp(process.env.ATTACK);
 const chosen = <T extends { readonly name: string }>(all: readonly T[]) =>
   all.filter(({ name }) => only === undefined || only.test(name));
 
 describe('a statement that asks for what is classified', () => {
-  const cases = (load('leaks') as readonly Statements[]).flatMap(({ as = 'agent', texts }) =>
-    texts.map((text) => ({ name: `${as}: ${text}`, as, text })),
-  );
-  for (const one of chosen(cases))
+  for (const one of chosen(statementsIn('leaks')))
     it(`learns nothing — ${one.name}`, async () => {
       const { as, text } = one;
-      await keepingBoth(async () => {
+      await keepingBoth(worlds, async () => {
         const { answered } = await expectSecret((world) => sessions.play(world, as, inEveryWay(text)));
         expect(answered).toBe(true);
       });
@@ -104,7 +63,7 @@ describe('a conversation that asks for what is classified', () => {
   it.each(chosen(load('conversations') as readonly Attack[]))(
     'learns nothing — $name',
     async ({ as = 'agent', steps, ends }) => {
-      await keepingBoth(async () => {
+      await keepingBoth(worlds, async () => {
         const { answered } = await expectSecret((world) => play(worlds, world, as, steps));
         if (ends !== true) expect(answered, 'an answer that was due').toBe(true);
       });
@@ -152,20 +111,13 @@ describe('a conversation that gets at what policy denies or holds', () => {
 });
 
 describe('an honest statement', () => {
-  const cases = (load('honest') as readonly Statements[]).flatMap(({ as = 'agent', texts }) =>
-    texts.map((text) => ({ name: `${as}: ${text}`, as, text })),
-  );
-  for (const one of chosen(cases))
+  for (const one of chosen(statementsIn('honest')))
     it(`is not in the way of anybody — ${one.name}`, async () => {
       const { as, text } = one;
       const expected = await answer(text);
       const before = await worlds.fingerprint('shop');
       try {
-        const { messages, answered } = await sessions.play('shop', as, [{ query: text }]);
-        expect(answered).toBe(true);
-        for (const { type, bytes } of messages)
-          if (type === 'E') expect.fail(bytes.toString('utf8', 5).replaceAll('\0', ' '));
-        const rows = messages.filter(({ type }) => type === 'D').map(({ bytes }) => valuesOf(bytes));
+        const rows = rowsOf(await sessions.play('shop', as, [{ query: text }]), 'simple');
         if (expected !== undefined) expect(rows).toEqual(expected);
       } finally {
         if ((await worlds.fingerprint('shop').catch(() => undefined)) !== before) await worlds.restore('shop');
@@ -179,40 +131,6 @@ describe('an honest statement', () => {
     return (await direct.query({ text, rowMode: 'array', types: { getTypeParser: () => String } })).rows;
   }
 });
-
-function valuesOf(row: Buffer): readonly (string | null)[] {
-  return parseDataRow(row, 0, row.length).map((value) => value?.toString() ?? null);
-}
-
-describe('an honest statement that uses masked columns', () => {
-  const cases = (load('masked') as readonly Statements[]).flatMap(({ as = 'agent', texts }) =>
-    texts.map((text) => ({ name: `${as}: ${text}`, as, text })),
-  );
-  for (const one of chosen(cases))
-    it(`gives what it would give if the masks were the values — ${one.name}`, async () => {
-      const { as, text } = one;
-      const model = await worlds.direct('model');
-      const { rows: expected } = await model.query({ text, rowMode: 'array', types: { getTypeParser: () => String } });
-      const ways: readonly (readonly [string, readonly Step[]])[] = [
-        ['simple', sent(text, 'simple')],
-        ['extended', sent(text, 'extended')],
-        ['described', sent(text, 'described')],
-        ['cursor', slowly('begin', `declare c cursor for ${text}`, 'fetch all from c', 'rollback')],
-      ];
-      for (const [way, steps] of ways) {
-        const { messages, answered } = await sessions.play('shop', as, steps);
-        expect(answered).toBe(true);
-        for (const { type, bytes } of messages)
-          if (type === 'E') expect.fail(`${way}: ${bytes.toString('utf8', 5).replaceAll('\0', ' ')}`);
-        const rows = messages.filter(({ type }) => type === 'D').map(({ bytes }) => valuesOf(bytes));
-        expect(rows, way).toEqual(expected);
-      }
-    });
-});
-
-function slowly(...texts: readonly string[]): readonly Step[] {
-  return texts.flatMap((query): readonly Step[] => [{ query }, 'wait']);
-}
 
 describe('the record', () => {
   it('has an intent before whatever the server ran', async () => {

@@ -6,6 +6,7 @@ export class Carried {
   readonly #fields = new Set<string>();
   readonly #values = new Set<string>();
   readonly #findings = new Set<string>();
+  #full = false;
 
   get fields(): readonly string[] {
     return [...this.#fields];
@@ -19,6 +20,16 @@ export class Carried {
     return [...this.#findings].sort();
   }
 
+  /** There is no room for more: what follows is not a fact, and a finding says so. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** Something of that part was not gone through. */
+  skipped(part: string): void {
+    this.#findings.add(unseen(part));
+  }
+
   found(finding: string): void {
     this.#findings.add(finding);
   }
@@ -26,9 +37,8 @@ export class Carried {
   /** A name without a scalar value: an object, a list, a file. `part` is `query`, `body` or `graphql`. Beyond the bounds, the finding is `query.unseen` or `body.unseen`. */
   field(part: string, name: string): void {
     const whole = joined(part, name);
-    if (whole.length > bounds.nameLength || (this.#fields.size >= bounds.names && !this.#fields.has(whole)))
-      this.#findings.add(unseen(part));
-    else this.#fields.add(whole);
+    if (whole.length > bounds.nameLength) this.skipped(part);
+    else this.#add(this.#fields, whole, bounds.names, part);
   }
 
   /** A name with its value as text. A value too long to be compared with anything is left out, its name stays. */
@@ -36,8 +46,16 @@ export class Carried {
     this.field(part, name);
     if (value.length > bounds.valueLength) return;
     const whole = `${joined(part, name)}=${value}`;
-    if (this.#values.size >= bounds.values && !this.#values.has(whole)) this.#findings.add(unseen(part));
-    else this.#values.add(whole);
+    this.#add(this.#values, whole, bounds.values, part);
+  }
+
+  #add(set: Set<string>, whole: string, bound: number, part: string): void {
+    if (set.size < bound || set.has(whole)) {
+      set.add(whole);
+      return;
+    }
+    this.#full = true;
+    this.skipped(part);
   }
 }
 

@@ -83,6 +83,22 @@ describe('what a request carries', () => {
     expect('fields' in found ? found.fields : []).toHaveLength(1000);
   });
 
+  it('cannot hide a body behind a long query', () => {
+    // Read with and without `;`, these are more names than there is room for.
+    const query = Array.from({ length: 490 }, (_, index) => `${index};x${index}`).join('&');
+    for (const type of ['application/json', 'application/x-www-form-urlencoded']) {
+      const given = { request: `POST /a?${query}`, headers: { 'content-type': type }, body: '{"admin":true}' };
+      expect(outcome(given, rules)).toMatchObject({
+        findings: expect.arrayContaining(['body.unseen', 'query.unseen']),
+      });
+    }
+    const more = Array.from({ length: 1001 }, (_, index) => `x${index}`).join('&');
+    expect(outcome({ request: `GET /a?${more}` }, rules)).toEqual([
+      'SP7001',
+      'the query has more than 1000 parameters',
+    ]);
+  });
+
   it('is bounded in length: a long value is no fact, a long name is not seen', () => {
     expect(post({ a: 'x'.repeat(300) })).toMatchObject({ fields: ['body.a'], values: [], findings: [] });
     expect(post({ ['x'.repeat(300)]: 1 })).toMatchObject({ fields: [], findings: ['body.unseen'] });

@@ -15,6 +15,9 @@ import { s3Meaning } from './s3.ts';
 
 export type { KnownBody } from './body.ts';
 
+/** More are nobody's honest query. */
+const mostParameters = 1000;
+
 /** What a target's settings make of its requests; see `openRules`. */
 export interface Rules {
   readonly paths: PathRules;
@@ -121,6 +124,11 @@ function upgraded(upgrade: string, isGraphql: boolean, rules: Rules): Special {
 }
 
 function checkQuery(query: string): void {
+  if (query.split(/[&;]/, mostParameters + 1).length > mostParameters) {
+    throw new Refusal('LIMIT_EXCEEDED', `the query has more than ${mostParameters} parameters`, {
+      advice: 'put them into the body',
+    });
+  }
   if (!query.includes('#') && !/%(?![0-9A-Fa-f]{2})/.test(query)) return;
   throw new Refusal('UNPARSABLE', 'the query has a % that begins no percent-encoding, or a fragment', {
     advice: 'write %25 for a percent sign, %23 for #',

@@ -1,5 +1,8 @@
 import type { Carried } from './carried.ts';
 
+/** A form with more is not gone through to its end. */
+const mostPairs = 2000;
+
 /** Decodes `application/x-www-form-urlencoded` text (WHATWG URL §5.1); undefined where an encoding is broken or is not UTF-8. */
 export function decodeFormText(text: string): string | undefined {
   if (!/[%+]/.test(text)) return text;
@@ -10,15 +13,19 @@ export function decodeFormText(text: string): string | undefined {
   }
 }
 
-/** Name and value of each pair, decoded; undefined for what cannot be decoded. */
-export function formPairs(text: string, separator: RegExp = /&/): readonly (readonly [string, string] | undefined)[] {
-  const pieces = text.split(separator).filter((piece) => piece !== '');
-  return pieces.map((piece) => {
+/** Each pair's name and value, decoded; undefined for what cannot be decoded. */
+export function* formPairs(text: string, separators = '&'): Generator<readonly [string, string] | undefined> {
+  for (const piece of pieces(text, separators)) {
     const equals = piece.indexOf('=');
     const name = decodeFormText(equals < 0 ? piece : piece.slice(0, equals));
     const value = equals < 0 ? '' : decodeFormText(piece.slice(equals + 1));
-    return name === undefined || value === undefined ? undefined : [name, value];
-  });
+    yield name === undefined || value === undefined ? undefined : [name, value];
+  }
+}
+
+function pieces(text: string, separators: string): readonly string[] {
+  const all = separators === '&' ? text.split('&') : text.split(/[&;]/);
+  return all.filter((piece) => piece !== '');
 }
 
 /**
@@ -27,9 +34,14 @@ export function formPairs(text: string, separator: RegExp = /&/): readonly (read
  */
 export function carryForm(text: string, part: 'query' | 'body', carried: Carried): void {
   const seen = new Set<string>();
+  let left = mostPairs;
   for (const pair of formPairs(text)) {
+    if (carried.full || left-- === 0) {
+      carried.skipped(part);
+      return;
+    }
     if (pair === undefined) {
-      carried.found(`${part}.unseen`);
+      carried.skipped(part);
       continue;
     }
     const [name, value] = pair;
@@ -41,8 +53,12 @@ export function carryForm(text: string, part: 'query' | 'body', carried: Carried
     carried.value(part, formName(name), value);
   }
   if (!text.includes(';')) return;
-  for (const pair of formPairs(text, /[&;]/)) {
-    if (pair === undefined) carried.found(`${part}.unseen`);
+  for (const pair of formPairs(text, '&;')) {
+    if (carried.full || left-- === 0) {
+      carried.skipped(part);
+      return;
+    }
+    if (pair === undefined) carried.skipped(part);
     else carried.value(part, formName(pair[0]), pair[1]);
   }
 }

@@ -3,7 +3,7 @@ import type { Action, Resource } from '../../../model/command.ts';
 import { Refusal } from '../../../model/errors.ts';
 import type { Fields } from '../../../web/message.ts';
 import { isEncoded, type KnownBody, mediaType } from './body.ts';
-import { Carried } from './carried.ts';
+import type { Carried } from './carried.ts';
 import { formPairs } from './form.ts';
 import { type GraphqlRequest, operationsOf } from './graphql-operations.ts';
 import { carryJson, utf8 } from './json.ts';
@@ -124,7 +124,7 @@ function fromQuery(given: ReadonlyMap<string, string>): GraphqlRequest {
 }
 
 function objectOf(text: string): unknown {
-  const read = carryJson(Buffer.from(text), 'graphql', new Carried());
+  const read = carryJson(Buffer.from(text), 'graphql');
   if (read === undefined || read.duplicates) throw unparsable('has variables or extensions that are not plain JSON');
   return read.value;
 }
@@ -151,7 +151,7 @@ function fromBody(fields: Fields, body: KnownBody): readonly GraphqlRequest[] {
 }
 
 function fromJson(body: Buffer): readonly GraphqlRequest[] {
-  const read = carryJson(body, 'body', new Carried());
+  const read = carryJson(body, 'body');
   if (read === undefined) throw unparsable('is not JSON');
   if (read.duplicates) throw unparsable('has a key twice, perhaps in other letters: servers read that differently');
   if (!Array.isArray(read.value)) return [requestOf(read.value)];

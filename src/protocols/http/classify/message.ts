@@ -27,7 +27,8 @@ export function classifyMessage(path: string, message: KnownBody, rules: Rules):
   let objects: readonly Resource[] = [];
   let verbs: readonly string[] = [];
   if (isGraphqlPath(readings, rules.graphql)) {
-    if (read === undefined || read.duplicates) throw notUnderstood('is not JSON, or has a key twice');
+    if (read === undefined || carryJson(message as Buffer, 'body')?.duplicates !== false)
+      throw notUnderstood('is not JSON, or has a key twice');
     const meaning = transportMessage(read.value, carried);
     actions = sortActions(meaning.actions);
     objects = meaning.objects;

@@ -29,7 +29,7 @@ export function checkOverrides(method: string, query: string, fields: Fields, ca
       throw overrides(`the header field ${name}`, 'send the request with the path that is meant');
     if (methodFields.has(name)) checkSame(method, fields[index + 1] as string, `the header field ${name}`);
   }
-  for (const pair of formPairs(query, /[&;]/)) {
+  for (const pair of formPairs(query, '&;')) {
     if (pair !== undefined && isMethodName(pair[0])) checkSame(method, pair[1], `the query parameter ${pair[0]}`);
   }
   for (const value of carried.values) {

@@ -5,7 +5,7 @@ import { formPairs } from './form.ts';
 export function refusePresigned(target: string): void {
   const mark = target.indexOf('?');
   if (mark < 0) return;
-  const presigned = formPairs(target.slice(mark + 1), /[&;]/).some(
+  const presigned = [...formPairs(target.slice(mark + 1), '&;')].some(
     (pair) =>
       pair !== undefined &&
       /^(?:x-amz-(?:signature|credential|algorithm|security-token)|awsaccesskeyid|signature)$/i.test(pair[0]),

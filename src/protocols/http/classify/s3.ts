@@ -74,7 +74,7 @@ const grants = /^x-amz-(?:acl|grant-|object-lock-|bypass-governance-retention|we
  * UNPARSABLE where a list of keys to delete cannot be read.
  */
 export function s3Meaning({ method, readings, query, fields, body, rules }: S3Request): S3Meaning {
-  const names = new Set(formPairs(query, /[&;]/).map((pair) => (pair?.[0] ?? '').toLowerCase()));
+  const names = new Set([...formPairs(query, '&;')].map((pair) => (pair?.[0] ?? '').toLowerCase()));
   const administers = [...names].some((name) => !contentQueries.has(name)) || hasGrants(fields);
   if (method === 'POST' && !postQueries.some((name) => names.has(name)))
     throw new Refusal('UNSUPPORTED', 'a form upload to a bucket is not taken', {

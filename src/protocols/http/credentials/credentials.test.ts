@@ -1,11 +1,13 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '../../../model/errors.ts';
 import { bytesBody } from '../../../web/body.ts';
-import { type Fields, field, type RequestHead } from '../../../web/message.ts';
+import { type Body, type Fields, field, type RequestHead } from '../../../web/message.ts';
 import { httpSettings } from '../settings.ts';
 import { openCredentials } from './credentials.ts';
-import { sha256Hex } from './sigv4/canonical.ts';
+import type { Injection } from './injection.ts';
+import { parseAmzDate, sha256Hex } from './sigv4/canonical.ts';
 import { Collector } from './sigv4/collector.fixture.ts';
 import { signV4 } from './sigv4/sign.ts';
 import { callerKeyId, callerSecret } from './sigv4/verify.ts';
@@ -122,6 +124,33 @@ describe('what a caller sends', () => {
     expect(stripped).toEqual(['authorization']);
   });
 
+  it('behind its body is no way round that', async () => {
+    const trailers = [
+      'x-api-key',
+      'mine',
+      'authorization',
+      'Bearer foreign',
+      'x-amz-acl',
+      'public-read',
+      'x-checksum',
+      '1',
+    ];
+    const trailed = async (as: unknown) => {
+      const credentials = openCredentials(settings(as), { user: 'svc', secret: 's3cr3t-value' }, undefined, () => now);
+      const request = { version: '1.1', method: 'PUT', target: '/b/k', authority: 'a', fields: [] } as const;
+      const body = bytesBody(Buffer.from('hello'), trailers);
+      const { body: sent } = await credentials.put(request, { request, body, known: 'too large', length: undefined });
+      const sink = new Collector();
+      sent.pipe(sink);
+      return sink.outcome();
+    };
+    expect(await trailed({ header: 'X-Api-Key' })).toEqual({
+      length: 5,
+      trailers: ['x-amz-acl', 'public-read', 'x-checksum', '1'],
+    });
+    expect(await trailed({ aws: { region: 'eu-central-1', service: 's3' } })).toEqual({ length: 5, trailers: [] });
+  });
+
   it('may hold cookies where the target’s settings let them pass', async () => {
     const fields = ['cookie', 'a=b'];
     expect((await put('bearer', { fields }, { more: { cookies: 'pass' } })).head.fields).toContain('a=b');
@@ -159,6 +188,23 @@ describe('a reply', () => {
     const bytes = Buffer.concat([filter.write(Buffer.from(`you sent ${echoed}!`)), filter.end()]).toString();
     expect(bytes).toBe(`you sent ${'*'.repeat(echoed.length)}!`);
     expect(guard.count).toBe(1);
+  });
+});
+
+describe('a credential that is exchanged for tokens', () => {
+  it('is kept out of replies with the token of the moment', async () => {
+    let count = 0;
+    const prepare = async (): Promise<Injection> => {
+      const value = `token-number-${++count}`;
+      return { kind: 'header', name: 'authorization', value, secrets: [value] };
+    };
+    const credentials = openCredentials(settings('bearer'), {}, { prepare }, () => now);
+    const request = { version: '1.1', method: 'GET', target: '/', authority: 'a', fields: [] } as const;
+    const body = bytesBody(Buffer.alloc(0));
+    for (const number of [1, 2]) {
+      const { guard } = await credentials.put(request, { request, body, known: undefined, length: 0 });
+      expect(guard.fields(['a', `token-number-${number}`])).toEqual(['a', '*'.repeat(14)]);
+    }
   });
 });
 
@@ -209,6 +255,29 @@ describe('an AWS target', () => {
     expect(sink.bytes()).toHaveLength(0);
   });
 
+  it('reads no further once a payload is wrong', async () => {
+    const credentials = openCredentials(settings(aws), { user: 'svc', secret: 's3cr3t-value' }, undefined, () => now);
+    let cancelled = 0;
+    const fields = signedByCaller('hello');
+    const body: Body = {
+      length: 5,
+      pipe(sink) {
+        void sink.data(Buffer.from('hellp'));
+        sink.end([]);
+      },
+      cancel: () => {
+        cancelled++;
+      },
+    };
+    const request = { version: '1.1', method: 'PUT', target: '/shop/b/k', authority: 'gw.example', fields } as const;
+    const head = { method: 'PUT', target: '/b/k', authority: 'api.example', fields };
+    const put = await credentials.put(head, { request, body, known: 'too large', length: 5 });
+    const sink = new Collector();
+    put.body.pipe(sink);
+    expect(sink.outcome()).toContain('SHA-256 differs');
+    expect(cancelled).toBe(1);
+  });
+
   it('refuses a signature that is not its caller’s, before anything is sent', async () => {
     const fields = signedByCaller('hello').map((value) => value.replace('eu-central-1', 'us-east-1'));
     await expect(put(aws, { method: 'PUT', target: '/b/k', body: 'hello', fields })).rejects.toMatchObject({
@@ -253,6 +322,44 @@ describe('an AWS target', () => {
       /is not the JSON that it should be$/,
     );
   });
+
+  const recorded = JSON.parse(readFileSync(new URL('./sigv4/testdata/aws-cli.json', import.meta.url), 'utf8')) as {
+    readonly requests: readonly (Omit<RequestHead, 'version'> & { readonly length?: number; readonly body: string })[];
+  };
+  const uploads = recorded.requests.filter(({ method, body }) => method === 'PUT' && body !== '');
+
+  it.each(uploads)(
+    'gets what the AWS command line sends, framed and signed anew: $target',
+    async ({ body, length, ...sent }) => {
+      const at = parseAmzDate(field(sent.fields, 'x-amz-date')) ?? 0;
+      const credentials = openCredentials(
+        settings(aws),
+        { user: 'AKIATARGET', secret: 's3cr3t-value' },
+        undefined,
+        () => at,
+      );
+      const bytes = Buffer.from(body, 'latin1');
+      const put = await credentials.put(
+        {
+          method: sent.method,
+          target: sent.target.replace('/artifacts', ''),
+          authority: 'api.example',
+          fields: sent.fields,
+        },
+        { request: { version: '1.1', ...sent }, body: bytesBody(bytes), known: 'too large', length },
+      );
+      const sink = await relayed(put);
+      expect(sink.outcome()).toEqual({ length: put.body.length, trailers: [] });
+      // Framing that was unsigned goes on as it came; only the head is signed.
+      expect(sink.bytes().toString('latin1')).toBe(body);
+      expect(field(put.head.fields, 'x-amz-content-sha256')).toBe(field(sent.fields, 'x-amz-content-sha256'));
+      expect(field(put.head.fields, 'x-amz-decoded-content-length')).toBe(
+        field(sent.fields, 'x-amz-decoded-content-length'),
+      );
+      expect(authorization(put.head.fields)).toContain('Credential=AKIATARGET/');
+      expect(put.head.fields.join()).not.toContain('sp_ticket');
+    },
+  );
 
   it('refuses presigned URLs', async () => {
     await expect(put(aws, { target: '/b/k?X-Amz-Signature=1' })).rejects.toMatchObject({ kind: 'UNSUPPORTED' });

@@ -1,6 +1,6 @@
 import { Refusal } from '../../../model/errors.ts';
 import type { TargetCredential } from '../../../model/target.ts';
-import { type Body, type BodySink, field, type RequestHead } from '../../../web/message.ts';
+import { type Body, type BodySink, type Fields, field, type RequestHead } from '../../../web/message.ts';
 import type { KnownBody } from '../classify/body.ts';
 import { refusePresigned } from '../classify/presigned.ts';
 import type { HttpSettings } from '../settings.ts';
@@ -11,6 +11,7 @@ import { createInjector, type Injector } from './injector.ts';
 import { type ReflectionGuard, reflectionGuard, type Spellings, spellings } from './reflection.ts';
 import { planPayload, relayPayload } from './sigv4/relay.ts';
 import { signedToken, verifyV4 } from './sigv4/verify.ts';
+import { allowed } from './strip.ts';
 
 /** Who the gateway is to one target, for one session. */
 export interface Credentials {
@@ -57,7 +58,12 @@ export function openCredentials(
       const { cookies } = settings;
       if (injection.kind !== 'aws') {
         const { head: ready, stripped } = authorise(head, injection, { cookies, now: now() });
-        return { head: ready, body: given.body, stripped, guard };
+        return {
+          head: ready,
+          body: withTrailers(given.body, (fields) => allowed(fields, injection, { cookies })),
+          stripped,
+          guard,
+        };
       }
       return { ...putSigned(head, given, injection, { cookies, now: now() }), guard };
     },
@@ -105,8 +111,28 @@ function relayed(body: Body, length: number | undefined, stages: (next: BodySink
           sink.fail(error);
         },
       };
-      body.pipe(stages(next));
+      const first = stages(next);
+      // What trails such a payload stands in its own framing.
+      body.pipe({
+        data: (bytes) => first.data(bytes),
+        end: () => first.end([]),
+        fail: (error) => first.fail(error),
+      });
     },
+    cancel: () => body.cancel(),
+  };
+}
+
+/** A body whose trailing fields hold no more than a head may. */
+function withTrailers(body: Body, allowedOf: (fields: Fields) => Fields): Body {
+  return {
+    length: body.length,
+    pipe: (sink) =>
+      body.pipe({
+        data: (bytes) => sink.data(bytes),
+        end: (trailers) => sink.end(trailers.length === 0 ? trailers : allowedOf(trailers)),
+        fail: (error) => sink.fail(error),
+      }),
     cancel: () => body.cancel(),
   };
 }

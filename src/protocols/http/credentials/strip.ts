@@ -54,14 +54,20 @@ export interface Stripped {
 
 export function strip(head: OutgoingHead, injection: Injection, rules: StripRules): Stripped {
   const names = new Set<string>();
-  const fields: string[] = [];
-  for (let index = 0; index < head.fields.length; index += 2) {
-    const name = head.fields[index] as string;
-    if (isForbidden(foldedName(name), injection, rules)) names.add(name);
-    else fields.push(name, head.fields[index + 1] as string);
-  }
+  const fields = allowed(head.fields, injection, rules, names);
   const target = injection.kind === 'query' ? withoutParameter(head.target, injection.name, names) : head.target;
   return { head: { ...head, target, fields }, names: [...names] };
+}
+
+/** The fields that a caller may send, in the head or behind the body; the names of the others go to `taken`. */
+export function allowed(fields: Fields, injection: Injection, rules: StripRules, taken?: Set<string>): Fields {
+  const kept: string[] = [];
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    if (isForbidden(foldedName(name), injection, rules)) taken?.add(name);
+    else kept.push(name, fields[index + 1] as string);
+  }
+  return kept;
 }
 
 function isForbidden(name: string, injection: Injection, rules: StripRules): boolean {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '../../../../model/errors.ts';
 import { type Fields, field, type RequestHead } from '../../../../web/message.ts';
-import { emptyHash, parseAmzDate, sha256Hex } from './canonical.ts';
+import { canonicalRequest, emptyHash, hmac, parseAmzDate, sha256Hex, signingKey, stringToSign } from './canonical.ts';
 import { ChunkedReader } from './chunked-reader.ts';
 import { Collector } from './collector.fixture.ts';
 import { signV4 } from './sign.ts';
@@ -174,6 +174,25 @@ describe('a signature', () => {
     ],
   ])('that %s is refused', (_, request) => {
     expect(check(request)).toMatch(/^SP1001 the request's AWS signature /);
+  });
+
+  /** A signature that fits, over whatever its caller chose. */
+  const signedOver = (names: readonly string[], date: string): Recorded => {
+    const scope = { date, region: 'eu-central-1', service: 's3' };
+    const request = given();
+    const time = field(request.fields, 'x-amz-date') as string;
+    const canonical = canonicalRequest(request, '/t/b/k', names, emptyHash);
+    const mac = hmac(signingKey(key.secret, scope), stringToSign(time, scope, canonical)).toString('hex');
+    const value = `AWS4-HMAC-SHA256 Credential=SALLYPORT/${date}/eu-central-1/s3/aws4_request, SignedHeaders=${names.join(';')}, Signature=${mac}`;
+    return changed(request, 'authorization', () => value);
+  };
+  const names = ['host', 'x-amz-content-sha256', 'x-amz-date', 'x-amz-security-token'];
+
+  it('has to cover the host, and to be for the day it was made', () => {
+    expect(check(signedOver(names, '20261120'))).not.toBeTypeOf('string');
+    expect(check(signedOver(names, '20261119'))).toContain('another day');
+    expect(check(signedOver(names.slice(1), '20261120'))).toContain('must cover host');
+    expect(check(signedOver(names.toReversed(), '20261120'))).toContain('in order');
   });
 
   it('in a URL is refused, whatever it says', () => {
