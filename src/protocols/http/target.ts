@@ -70,7 +70,7 @@ export class HttpTarget {
     const paths = resources.flatMap(({ type, id }) => (type === 'Path' ? [id] : []));
     const list = this.#classified.filter(
       ({ method, route }) =>
-        (method === undefined || method === verb || (method === 'GET' && verb === 'HEAD')) &&
+        (method === undefined || methodOf(verb) === method) &&
         (route === undefined || paths.some((path) => covers(route, path))),
     );
     const key = list.map((rule) => this.#classified.indexOf(rule)).join();
@@ -158,10 +158,23 @@ export class HttpTargets {
   }
 }
 
-/** `*` stands for one segment, `**` at the end for any rest. */
+/** What is classified for GET is so for whatever else begins as one. */
+function methodOf(verb: string): string {
+  return verb === 'HEAD' || verb === 'WEBSOCKET' ? 'GET' : verb;
+}
+
+/**
+ * `*` stands for one segment, `**` at the end for any rest. Letter case and a slash at the end make no difference: to many servers they make none,
+ * and a mask must not be got round by writing a path another way.
+ */
 function covers(route: string, path: string): boolean {
-  const wanted = route.split('/');
-  const given = path.split('/');
+  const segments = (text: string) =>
+    text
+      .toLowerCase()
+      .replace(/(?<=.)\/$/, '')
+      .split('/');
+  const wanted = segments(route);
+  const given = segments(path);
   for (const [index, segment] of wanted.entries()) {
     if (segment === '**' && index === wanted.length - 1) return true;
     if (given[index] === undefined || (segment !== '*' && segment !== given[index])) return false;
