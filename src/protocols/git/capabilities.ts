@@ -104,7 +104,6 @@ export function objectFormatOf(value: string | undefined, peer: PeerError['kind'
 const v2Commands: Readonly<Record<string, ReadonlySet<string>>> = {
   'ls-refs': new Set(['unborn']),
   fetch: new Set(['shallow', 'filter', 'ref-in-want', 'wait-for-done']),
-  'object-info': new Set(),
 };
 
 /** One line of a server's v2 offer as the client may see it; undefined where it may not. */

@@ -3,6 +3,7 @@ import { Refusal } from '../../model/errors.ts';
 import { listCommand, partOf, readOf } from './classify.ts';
 import type { UpdateKind } from './push.ts';
 import { isPushableRefName } from './ref-name.ts';
+import { repositoryOf } from './repository.ts';
 
 const kinds: Readonly<Record<string, readonly [UpdateKind, UpdateKind]>> = {
   create: ['create', 'tagCreate'],
@@ -20,8 +21,7 @@ const examples =
  */
 export function classifyText(text: string): Classified {
   const [verb = '', repository = '', ...rest] = text.trim().split(/\s+/);
-  if (!/^[A-Za-z0-9_.~+-]+(?:\/[A-Za-z0-9_.~+-]+)*$/.test(repository)) throw new Refusal('UNPARSABLE', examples);
-  const id = repository.replace(/\.git$/, '');
+  const id = idOf(repository);
   switch (verb.toLowerCase()) {
     case 'list':
       return listCommand(id, 'git-upload-pack').classified;
@@ -39,6 +39,14 @@ export function classifyText(text: string): Classified {
     }
     default:
       throw new Refusal('UNPARSABLE', examples);
+  }
+}
+
+function idOf(repository: string): string {
+  try {
+    return repositoryOf(`/${repository}`, true).id;
+  } catch {
+    throw new Refusal('UNPARSABLE', examples);
   }
 }
 

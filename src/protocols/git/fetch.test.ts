@@ -1,9 +1,12 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Classified } from '../../model/command.ts';
-import { git, gitResult } from './testing/git-backend.fixture.ts';
+import { flush, packet } from './pktline.ts';
+import { git, gitEnv, gitResult } from './testing/git-backend.fixture.ts';
 import { startRoom, type TestRoom, type Verdict } from './testing/room.fixture.ts';
 
 let room: TestRoom;
@@ -12,7 +15,7 @@ const ids: Record<string, string> = {};
 let clones = 0;
 
 beforeAll(async () => {
-  room = await startRoom({ holdMs: 400 });
+  room = await startRoom();
   const bare = await room.backend.create('acme/app.git');
   source = join(room.folder, 'source');
   await git(room.folder, ['init', '-q', '-b', 'main', source]);
@@ -42,6 +45,7 @@ afterAll(() => room.close());
 afterEach(() => {
   room.policy = () => 'allow';
   room.backend.override = undefined;
+  room.holdMs = 100;
 });
 
 const folder = () => join(room.folder, `clone-${++clones}`);
@@ -51,7 +55,7 @@ const hides =
   (classified: Classified): Verdict =>
     touches(classified, pattern) ? 'deny' : 'allow';
 
-describe.each(['0', '1', '2'])('git in protocol version %s', (version) => {
+describe.each(['0', '2'])('git in protocol version %s', (version) => {
   const v = ['-c', `protocol.version=${version}`];
   const clone = async (...args: string[]) => {
     const to = folder();
@@ -197,6 +201,111 @@ describe.each(['0', '1', '2'])('git in protocol version %s', (version) => {
 });
 
 describe('the git room', () => {
+  it('speaks version 1', async () => {
+    const to = folder();
+    await git(room.folder, ['-c', 'protocol.version=1', 'clone', '-q', room.url('acme/app.git'), to]);
+    expect((await git(to, ['rev-parse', 'HEAD'])).trim()).toBe(ids.main);
+    expect(room.backend.seen.some(({ headers }) => headers['git-protocol'] === 'version=1')).toBe(true);
+  });
+
+  it('says at once, in version 2, who has to decide on a fetch', async () => {
+    room.policy = (classified) => (classified.verb === 'FETCH' ? { hold: 'leads' } : 'allow');
+    room.holdMs = 20_000;
+    const to = folder();
+    const child = spawn('git', ['clone', room.url('acme/app.git'), to], { cwd: room.folder, env: gitEnv(room.folder) });
+    await until(child, /remote: approval: https:\/\/gateway\.example/);
+    room.settle(room.approvals.at(-1)!.id, 'approved');
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+    expect((await git(to, ['rev-parse', 'HEAD'])).trim()).toBe(ids.main);
+  });
+
+  it('fetches where there is much to talk about', async () => {
+    const to = folder();
+    await git(room.folder, ['clone', '-q', '--single-branch', room.url('acme/app.git'), to]);
+    const commits = Array.from(
+      { length: 300 },
+      (_, n) => `commit refs/heads/own\ncommitter A <a@b> ${n} +0000\ndata 1\nx\n`,
+    );
+    const child = spawn('git', ['fast-import', '--quiet'], { cwd: to, env: gitEnv(to) });
+    child.stdin.end(commits.join(''));
+    await new Promise((resolve) => child.on('close', resolve));
+    for (const version of ['0', '2'])
+      await git(to, ['-c', `protocol.version=${version}`, 'fetch', '-q', 'origin', `side:side${version}`]);
+    expect((await git(to, ['rev-parse', 'side0', 'side2'])).trim().split('\n')).toEqual([ids.side, ids.side]);
+  });
+
+  const post = (body: Buffer, headers: Record<string, string> = {}) =>
+    fetch(`http://127.0.0.1:${room.port}/git/code/acme/app.git/git-upload-pack`, {
+      method: 'POST',
+      headers: { authorization: 'Basic eDp5', 'content-type': 'application/x-git-upload-pack-request', ...headers },
+      body,
+    });
+  const asking = () => Buffer.concat([packet(`want ${ids.main} side-band-64k\n`), flush, packet('done\n')]);
+
+  it('reads compressed requests, and not more of them than it may', async () => {
+    const small = await post(gzipSync(asking()), { 'content-encoding': 'gzip' });
+    expect(Buffer.from(await small.arrayBuffer()).includes('PACK')).toBe(true);
+    const bomb = await post(gzipSync(Buffer.alloc(100 * 2 ** 20)), { 'content-encoding': 'gzip' });
+    expect(await bomb.text()).toContain('SP7001');
+    const broken = await post(Buffer.from('no gzip'), { 'content-encoding': 'gzip' });
+    expect(await broken.text()).toContain('SP2002');
+    expect(await (await post(asking(), { 'content-encoding': 'br' })).text()).toContain('SP2003');
+  });
+
+  it('lets a client test whether it is let in', async () => {
+    expect(await (await post(flush)).text()).toBe('');
+  });
+
+  it('takes no more from a target than its caller takes', async () => {
+    const chunk = packet(Buffer.concat([Buffer.from([1]), Buffer.alloc(65_000, 'x')]));
+    let sent = 0;
+    let gone = false;
+    room.backend.override = (request, response) => {
+      if (request.method === 'GET') return false;
+      response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' });
+      response.on('close', () => {
+        gone = true;
+      });
+      const go = () => {
+        while (!gone && sent < 200 * 2 ** 20) {
+          sent += chunk.length;
+          if (!response.write(chunk)) return void response.once('drain', go);
+        }
+      };
+      go();
+      return true;
+    };
+    const response = await post(asking());
+    const reader = response.body!.getReader();
+    await reader.read();
+    let before = -1;
+    await expect
+      .poll(
+        () => {
+          const still = sent === before;
+          before = sent;
+          return still;
+        },
+        { interval: 100, timeout: 5000 },
+      )
+      .toBe(true);
+    expect(sent).toBeLessThan(40 * 2 ** 20);
+    await reader.cancel();
+    await expect.poll(() => gone).toBe(true);
+    expect(room.events.at(-1)).toMatchObject({ type: 'command.outcome', status: 'cancelled' });
+  });
+
+  it('does not let a pack end as whole that breaks off', async () => {
+    room.backend.override = (request, response) => {
+      if (request.method === 'GET') return false;
+      response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' });
+      response.end(packet(Buffer.concat([Buffer.from([1]), Buffer.alloc(5000, 'x')])).subarray(0, 3000));
+      return true;
+    };
+    await expect(post(asking()).then((response) => response.arrayBuffer())).rejects.toThrow();
+    expect(room.events.at(-1)).toMatchObject({ type: 'command.outcome', status: 'error', errorCode: 'SP6002' });
+  });
+
   it('clones a repository of SHA-256 objects', async () => {
     const bare = await room.backend.create('acme/wide.git', ['--object-format=sha256']);
     const wide = join(room.folder, 'wide');
@@ -336,3 +445,15 @@ describe('the git room', () => {
     });
   }
 });
+
+/** Waits for text that a program prints. */
+function until(child: ChildProcess, pattern: RegExp): Promise<void> {
+  let text = '';
+  return new Promise((resolve, reject) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (pattern.test(text)) resolve();
+    });
+    child.on('close', () => reject(new Error(`it ended with: ${text}`)));
+  });
+}

@@ -132,9 +132,11 @@ async function wantedOf(context: Context, request: FetchRequest, signal: AbortSi
   const { view, line, repository } = context;
   if (line.decide(readOf(repository.id, [])).outcome === 'deny') return bare(request); // Policy itself says why.
   const missing = () => request.wants.some((id) => view.refOf(id) === undefined);
-  let hidden = 0;
+  const byName = request.wantRefs.length > 0 || request.deepenNot.length > 0;
+  let hidden = view.hiddenLately(Date.now());
   const names = new Set<string>();
-  if (missing() || request.wantRefs.length > 0 || request.deepenNot.length > 0) {
+  if (byName || (missing() && hidden === undefined)) {
+    hidden = 0;
     for (const ref of (await snapshot(context, 'git-upload-pack', signal)).refs) {
       if (!view.visible(ref)) {
         hidden += 1;
@@ -143,6 +145,7 @@ async function wantedOf(context: Context, request: FetchRequest, signal: AbortSi
       view.note(ref);
       names.add(ref.name);
     }
+    view.sawAll(hidden, Date.now());
   }
   const unseen = [...request.wantRefs, ...request.deepenNot].find(
     (name) => !spellings(name).some((full) => names.has(full)),
@@ -152,7 +155,7 @@ async function wantedOf(context: Context, request: FetchRequest, signal: AbortSi
   }
   const wanted = request.wants.map((id): Wanted => ({ id, ref: view.refOf(id) }));
   const loose = wanted.find(({ ref }) => ref === undefined);
-  if (loose !== undefined && hidden > 0) {
+  if (loose !== undefined && hidden !== 0) {
     return new Refusal('POLICY_DENIED', `no ref of ${repository.id} that you may read shows ${loose.id}`, {
       advice:
         'fetch a branch or tag that is listed to you; single objects (partial clones) need a repository without hidden refs',

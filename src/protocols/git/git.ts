@@ -2,20 +2,20 @@ import type { Gateway, Inspection } from '../../gateway/protocol.ts';
 import type { Target } from '../../model/target.ts';
 import type { Route, WebProtocol } from '../../web/protocol.ts';
 import { classifyText } from './classify-text.ts';
-import { Mirrors } from './mirrors.ts';
 import { RefsViews } from './refs-view.ts';
 import { refuseCall } from './refusals.ts';
 import { replay } from './render.ts';
 import { type GitRoom, serve } from './serve.ts';
 import { type GitSettings, gitSettings } from './settings.ts';
 import { GitTargets } from './target.ts';
+import { Workplace } from './workplace.ts';
 
 /** Git over smart HTTP, protocol v0, v1 and v2, with LFS. See README.md in this folder. */
 export function createGit(): WebProtocol<GitSettings> {
   const targets = new GitTargets();
   const room: GitRoom = {
     views: new RefsViews(),
-    mirrors: new Mirrors(),
+    workplace: new Workplace(),
     upstreamOf: ({ line }: Route, gateway: Gateway) =>
       targets.of(line.target as Target<GitSettings>, gateway).upstream(line, gateway),
   };

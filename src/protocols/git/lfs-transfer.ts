@@ -58,7 +58,7 @@ export async function lfsUpload(context: Context, oid: string, size: number, sig
   const command = lfsCommand(repository.id, 'LFS_UPLOAD', 'write', `LFS upload ${repository.id}\n${oid} ${size}`);
   if (size > settings.maxObjectBytes) throw tooLarge(settings.maxObjectBytes);
   if (call.body.length !== undefined && call.body.length !== size)
-    throw new Refusal('CLIENT_PROTOCOL', 'the object has another size');
+    throw new Refusal('UNPARSABLE', 'the object has another size');
   if (field(call.request.fields, 'content-encoding') !== undefined)
     throw new Refusal('UNSUPPORTED', 'objects are sent as they are');
   const allowed = context.line.decide(command.classified).outcome !== 'deny';

@@ -80,7 +80,7 @@ export async function lfsLocks(context: Context, rest: string, query: string): P
   const { call, settings, repository } = context;
   const { method } = call.request;
   const listing = method === 'GET';
-  if (listing !== (rest === '' && method === 'GET')) throw new Refusal('CLIENT_PROTOCOL', 'locks are listed with GET');
+  if (listing !== (rest === '' && method === 'GET')) throw new Refusal('UNPARSABLE', 'locks are listed with GET');
   if (!listing) expectType(call, lfsType);
   const body = await whole(call, Math.min(settings.maxRequestBytes, 2 ** 20));
   const what = listing || rest === '/verify' ? 'list' : rest === '' ? 'make' : 'release';

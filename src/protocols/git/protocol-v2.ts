@@ -57,7 +57,7 @@ export function writeOfferV2(offer: OfferV2): Buffer {
 
 /** A request in protocol v2: one command with its arguments, as text. */
 export interface RequestV2 {
-  readonly command: 'ls-refs' | 'fetch' | 'object-info';
+  readonly command: 'ls-refs' | 'fetch';
   readonly agent: string | undefined;
   readonly objectFormat: ObjectFormat;
   readonly args: readonly string[];
@@ -87,7 +87,7 @@ export function parseRequestV2(packets: readonly Packet[]): RequestV2 {
     else if (name === 'object-format') format = value;
     else throw wrong(`the capability ${name.slice(0, 40)} was not offered`);
   }
-  if (command !== 'ls-refs' && command !== 'fetch' && command !== 'object-info') {
+  if (command !== 'ls-refs' && command !== 'fetch') {
     throw wrong(`the command ${(command ?? '').slice(0, 40)} was not offered`);
   }
   return { command, agent, objectFormat: objectFormatOf(format, 'CLIENT_PROTOCOL'), args };

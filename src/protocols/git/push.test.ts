@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Classified } from '../../model/command.ts';
@@ -13,21 +13,32 @@ let work: string;
 let bare: string;
 let n = 0;
 
+/** A repository with one commit in it and a clone of it, copied for each test. */
+const seed = { bare: '', work: '' };
+
 beforeAll(async () => {
-  room = await startRoom({ holdMs: 500 });
+  room = await startRoom();
+  seed.bare = await room.backend.create('seed.git');
+  seed.work = work = join(room.folder, 'seed');
+  await git(room.folder, ['init', '-q', '--template=', '-b', 'main', work]);
+  await commit('one.txt', 'one\n');
+  await git(work, ['push', '-q', seed.bare, 'main']);
 });
 
 afterAll(() => room.close());
 
-beforeEach(async () => {
+beforeEach(() => {
   n += 1;
-  bare = await room.backend.create(`acme/app${n}.git`);
+  bare = join(room.backend.root, `acme/app${n}.git`);
   work = join(room.folder, `work${n}`);
-  await git(room.folder, ['init', '-q', '-b', 'main', work]);
-  await git(work, ['remote', 'add', 'origin', room.url(`acme/app${n}.git`)]);
-  await commit('one.txt', 'one\n');
-  await git(work, ['push', '-q', bare, 'main']);
+  cpSync(seed.bare, bare, { recursive: true });
+  cpSync(seed.work, work, { recursive: true });
+  appendFileSync(
+    join(work, '.git/config'),
+    `[remote "origin"]\n  url = ${room.url(`acme/app${n}.git`)}\n  fetch = +refs/heads/*:refs/remotes/origin/*\n`,
+  );
   room.policy = () => 'allow';
+  room.holdMs = 100;
 });
 
 afterEach(async () => {
@@ -187,6 +198,7 @@ describe('a push', () => {
   });
 
   it('loses where the ref moves while it is looked at', async () => {
+    room.holdMs = 20_000;
     const other = join(room.folder, `other${n}`);
     await git(room.folder, ['clone', '-q', bare, other]);
     writeFileSync(join(other, 'theirs'), 'x');
@@ -236,6 +248,7 @@ describe('a held push', () => {
   });
 
   it('says so at once, and goes on when a person has said yes', async () => {
+    room.holdMs = 20_000;
     await commit('two.txt', 'two\n');
     const child = spawn('git', ['push', 'origin', 'main'], { cwd: work, env: gitEnv(work) });
     await until(child, /remote: approval: https:\/\/gateway\.example\/approvals\/a\d+/);
@@ -264,6 +277,7 @@ describe('a held push', () => {
   });
 
   it('is refused when a person says no', async () => {
+    room.holdMs = 20_000;
     await commit('two.txt', 'two\n');
     const pushing = push('origin', 'main');
     room.settle((await held()).id, 'denied');
@@ -309,6 +323,7 @@ describe('a held push', () => {
   });
 
   it('ends for the gateway too when its caller hangs up', async () => {
+    room.holdMs = 20_000;
     await commit('two.txt', 'two\n');
     const child = spawn('git', ['push', 'origin', 'main'], { cwd: work, env: gitEnv(work) });
     await until(child, /remote: approval/);
@@ -371,6 +386,46 @@ describe('what a push brings', () => {
   });
 });
 
+describe('a push by a caller from whom refs are hidden', () => {
+  let hidden: string;
+
+  beforeEach(async () => {
+    await git(work, ['checkout', '-q', '-b', 'secret']);
+    hidden = await commit('secret.txt', 'nobody may see this\n');
+    await git(work, ['push', '-q', bare, 'secret']);
+    room.policy = (classified) => (on(classified, 'refs/heads/secret') ? 'deny' : 'allow');
+  });
+
+  it('shows it nothing by a ref of its own', async () => {
+    const zero = '0'.repeat(40);
+    const answer = await rawPush(`${zero} ${hidden} refs/heads/mine`, await packObjects([]));
+    expect(answer).toMatch(/ng refs\/heads\/mine SP2001 it leads to objects/);
+    expect(await upstream('refs/heads/mine')).toBe('');
+  });
+
+  it('shows it nothing by a commit of its own', async () => {
+    const zero = '0'.repeat(40);
+    const tree = await id('secret^{tree}');
+    const own = (await git(work, ['commit-tree', '-p', 'main', '-m', 'mine', tree])).trim();
+    expect(await rawPush(`${zero} ${own} refs/heads/mine`, await packObjects([own]))).toMatch(
+      /ng refs\/heads\/mine SP2001/,
+    );
+    expect(await upstream('refs/heads/mine')).toBe('');
+  });
+
+  it('does not change them', async () => {
+    const answer = await rawPush(`${hidden} ${await id('main')} refs/heads/secret`, await packObjects([]));
+    expect(answer).toMatch(/ng refs\/heads\/secret SP2001/);
+    expect(await upstream('refs/heads/secret')).toBe(hidden);
+  });
+
+  it('goes through where it has nothing to do with them', async () => {
+    await git(work, ['checkout', '-q', 'main']);
+    await commit('two.txt', 'two\n');
+    expect((await push('origin', 'main')).status).toBe(0);
+  });
+});
+
 describe('requests that are no push', () => {
   const zero = '0'.repeat(40);
   const one = '1'.repeat(40);
@@ -385,7 +440,7 @@ describe('requests that are no push', () => {
     ['nothing to nothing', `${zero} ${zero} refs/heads/x`],
   ])('are refused for %s', async (_, line) => {
     const before = room.backend.seen.length;
-    expect(await rawPush(line, Buffer.alloc(0))).toMatch(/^SP6003: /);
+    expect(await rawPush(line, Buffer.alloc(0))).toMatch(/^SP2002: /);
     expect(room.backend.seen.length).toBe(before);
     expect(room.events.at(-1)).toMatchObject({ type: 'command.denied', verb: 'UNKNOWN' });
   });
@@ -399,7 +454,7 @@ describe('requests that are no push', () => {
     ],
     ['an end that is missing', [packet(`${zero} ${one} refs/heads/x\0 report-status\n`).subarray(0, 90)]],
   ])('are refused for %s', async (_, packets) => {
-    expect(await post(Buffer.concat([...packets, Buffer.from('0000')]))).toMatch(/^SP6003: /);
+    expect(await post(Buffer.concat([...packets, Buffer.from('0000')]))).toMatch(/^SP2002: /);
   });
 
   it('let a client test whether it is let in', async () => {
@@ -409,6 +464,7 @@ describe('requests that are no push', () => {
 
 describe('a large push', () => {
   it('of 50 MB goes through in bounded memory', async () => {
+    appendFileSync(join(work, '.git/config'), '[core]\n  compression = 0\n');
     const head = await commit('large.bin', randomBytes(50 * 2 ** 20));
     global.gc?.();
     const before = process.memoryUsage().arrayBuffers;

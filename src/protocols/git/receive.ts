@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Decision } from '../../model/decision.ts';
 import { PeerError, Refusal } from '../../model/errors.ts';
 import { type Part, partOf, pushCommand } from './classify.ts';
 import type { Context } from './context.ts';
@@ -9,11 +8,12 @@ import { fetchPack } from './fetch-pack.ts';
 import { describePush } from './inspect/describe.ts';
 import type { PushFindings } from './inspect/findings.ts';
 import { inspectPush } from './inspect/inspect.ts';
-import type { Mirrors } from './mirrors.ts';
-import type { Push, RefUpdate, UpdateKind } from './push.ts';
+import type { Push, RefUpdate } from './push.ts';
 import { PushAnswer, pushResultType } from './push-answer.ts';
 import { type OutgoingPack, PushExchange, type PushRoute } from './push-exchange.ts';
+import { denied, detailLines, kindsOf, noted, unknown } from './push-parts.ts';
 import { openQuarantine, type Quarantine } from './quarantine/quarantine.ts';
+import { reachesHidden } from './reaches-hidden.ts';
 import type { ReceiveRequest } from './receive-request.ts';
 import { linesOf, reasonOf, refusalOf } from './refusals.ts';
 import { answerWith } from './relay.ts';
@@ -21,12 +21,14 @@ import type { RefResult, Report } from './report-status.ts';
 import { expectType } from './request-body.ts';
 import { type Snapshot, snapshot } from './snapshot.ts';
 import { type Spooled, spool } from './spool.ts';
+import type { Workplace } from './workplace.ts';
 
 /** A push, from its first byte to the report. Rejects with Refusal or PeerError where the answer has not begun. */
-export async function receivePack(context: Context, mirrors: Mirrors): Promise<void> {
+export async function receivePack(context: Context, workplace: Workplace): Promise<void> {
   const { call, settings, gateway, line } = context;
   expectType(call, 'application/x-git-receive-pack-request');
-  const spooled = await spool(call, join(gateway.folder(line.target), 'spool'), settings.maxPackBytes);
+  const folder = await workplace.spool(gateway.folder(line.target));
+  const spooled = await spool(call, folder, settings.maxPackBytes);
   const { request } = spooled;
   if (request === undefined) {
     answerWith(call, pushResultType, Buffer.alloc(0));
@@ -35,7 +37,7 @@ export async function receivePack(context: Context, mirrors: Mirrors): Promise<v
   const answer = new PushAnswer(call, request);
   try {
     answer.begin();
-    await new PushRun(context, mirrors, request, spooled, answer).run();
+    await new PushRun(context, workplace, request, spooled, answer, folder).run();
     answer.end();
   } catch (error) {
     answer.abort();
@@ -48,16 +50,25 @@ export async function receivePack(context: Context, mirrors: Mirrors): Promise<v
 /** One push under way. */
 class PushRun {
   readonly #context: Context;
-  readonly #mirrors: Mirrors;
+  readonly #workplace: Workplace;
   readonly #request: ReceiveRequest;
   readonly #spooled: Spooled;
   readonly #answer: PushAnswer;
   readonly #results = new Map<string, RefResult>();
   readonly #signal: AbortSignal;
+  readonly #spool: string;
 
-  constructor(context: Context, mirrors: Mirrors, request: ReceiveRequest, spooled: Spooled, answer: PushAnswer) {
+  constructor(
+    context: Context,
+    workplace: Workplace,
+    request: ReceiveRequest,
+    spooled: Spooled,
+    answer: PushAnswer,
+    spoolFolder: string,
+  ) {
+    this.#spool = spoolFolder;
     this.#context = context;
-    this.#mirrors = mirrors;
+    this.#workplace = workplace;
     this.#request = request;
     this.#spooled = spooled;
     this.#answer = answer;
@@ -88,26 +99,43 @@ class PushRun {
       return false;
     }
     const { repository, gateway, line, settings } = this.#context;
-    const mirror = await this.#mirrors.of(gateway.folder(line.target), repository.id, push.objectFormat);
+    const mirror = await this.#workplace.mirror(gateway.folder(line.target), repository.id, push.objectFormat);
     await mirror.update(now.refs, fetchPack(this.#context, push.objectFormat), this.#signal);
     const quarantine = await openQuarantine(mirror, { packBytes: settings.maxPackBytes });
     try {
-      await quarantine.receive(push.pack?.file, this.#signal);
-      const findings = await inspectPush({
-        // A delete of nothing has nothing to look at; everything else stays, or its objects would count as hidden.
-        push: {
-          ...push,
-          updates: push.updates.filter((update) => update.new !== undefined || update.old !== undefined),
-        },
-        refs: now.refs,
-        quarantine,
-        settings: settings.inspect,
-        principal: line.session.principal,
-        signal: this.#signal,
-      });
+      const findings = await this.#workplace.inspections.take(async () => {
+        await quarantine.receive(push.pack?.file, this.#signal);
+        await this.#noLookingAside(push, now, early, quarantine);
+        return this.#inspect(push, now, quarantine);
+      }, this.#signal);
       return await this.#decide(push, now, findings, early, quarantine);
     } finally {
       await quarantine.destroy();
+    }
+  }
+
+  #inspect(push: Push, now: Snapshot, quarantine: Quarantine): Promise<PushFindings> {
+    // A delete of nothing has nothing to look at; everything else stays, or its objects would count as hidden.
+    const updates = push.updates.filter((update) => update.new !== undefined || update.old !== undefined);
+    return inspectPush({
+      push: { ...push, updates },
+      refs: now.refs,
+      quarantine,
+      settings: this.#context.settings.inspect,
+      principal: this.#context.line.session.principal,
+      signal: this.#signal,
+    });
+  }
+
+  /** Refuses updates that would show what hidden refs hide. */
+  async #noLookingAside(push: Push, now: Snapshot, early: Map<string, Refusal>, quarantine: Quarantine): Promise<void> {
+    const { view } = this.#context;
+    const visible = now.refs.filter((ref) => view.visible(ref)).map(({ id }) => id);
+    if (visible.length === now.refs.length) return;
+    for (const { ref, new: tip } of push.updates) {
+      if (early.has(ref) || tip === undefined) continue;
+      if (!(await reachesHidden(quarantine, [tip], visible, this.#signal))) continue;
+      early.set(ref, new Refusal('POLICY_DENIED', 'it leads to objects that no ref shows that you may read'));
     }
   }
 
@@ -210,7 +238,7 @@ class PushRun {
   ): Promise<boolean> {
     const whole = going.length === parts.length && findings.hiddenCount === 0;
     const updates = going.map(({ update }) => update);
-    const repacked = join(this.#context.gateway.folder(this.#context.line.target), 'spool', `${randomUUID()}.pack`);
+    const repacked = join(this.#spool, `${randomUUID()}.pack`);
     const pack = async (): Promise<OutgoingPack | undefined> => {
       const tips = updates.flatMap((update) => update.new ?? []);
       if (tips.length === 0 || push.pack === undefined) return undefined;
@@ -310,52 +338,4 @@ class PushRun {
 
 function hungUp(): Refusal {
   return new Refusal('CLIENT_PROTOCOL', 'the caller hung up before the push was decided on');
-}
-
-/** An update of which no more is known than what the client says. */
-function unknown(update: RefUpdate): Part {
-  return { update, kind: kindsOf(update)[0] as UpdateKind, findings: [] };
-}
-
-/** What an update may turn out to be. */
-function kindsOf({ ref, old, new: next }: RefUpdate): readonly UpdateKind[] {
-  const tag = ref.startsWith('refs/tags/');
-  if (next === undefined) return [tag ? 'tagDelete' : 'delete'];
-  if (old === undefined) return [tag ? 'tagCreate' : 'create'];
-  return tag ? ['tagMove'] : ['fastForward', 'force'];
-}
-
-function denied(decision: Decision): Refusal {
-  const reason = decision.outcome === 'deny' ? decision.reason : 'refused';
-  return new Refusal('POLICY_DENIED', reason, {
-    rule: decision.rule,
-    ...(decision.advice === undefined ? {} : { advice: decision.advice }),
-  });
-}
-
-const maxDetails = 20;
-
-/** Where to look, for whoever has to mend it: what was found in refused updates. Never the secret itself. */
-function detailLines(findings: PushFindings, refused: ReadonlySet<string>): string[] {
-  const details = [
-    ...(refused.size > 0 ? findings.details : []),
-    ...findings.updates.filter(({ ref }) => refused.has(ref)).flatMap((update) => update.details),
-  ];
-  const lines = details.slice(0, maxDetails).map(({ name, text, commit, path, line, fingerprint }) => {
-    const where = [path, line].filter((part) => part !== undefined).join(':');
-    const by = commit === undefined ? '' : ` (commit ${commit.slice(0, 12)})`;
-    const mark = fingerprint === undefined ? '' : ` [fingerprint ${fingerprint}]`;
-    return `${name}: ${text}${where === '' ? '' : ` in ${where}`}${by}${mark}`;
-  });
-  const more = details.length - lines.length;
-  return more > 0 ? [...lines, `and ${more} more`] : lines;
-}
-
-function noted(push: Push, findings: PushFindings): Record<string, unknown> {
-  return {
-    ...(push.pack === undefined
-      ? {}
-      : { pack: { bytes: push.pack.bytes, sha256: push.pack.sha256, objects: findings.objects } }),
-    commits: findings.updates.map(({ ref, commitCount }) => ({ ref, count: commitCount })),
-  };
 }

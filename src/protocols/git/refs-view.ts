@@ -7,6 +7,8 @@ import type { Ref } from './push.ts';
 
 /** Ids that are remembered of one repository; a fetch of others asks the target again. */
 const maxIds = 300_000;
+/** Lazy fetches of a partial clone come one after the other: not each of them has all refs read again. */
+const latelyMs = 10_000;
 
 /**
  * What one caller may know of a repository's refs, and which of its ids it was shown. A ref is hidden when policy denies reading
@@ -21,6 +23,8 @@ export class RefsView {
   #names = new Map<string, string[]>();
   /** Whether an annotated tag may exist that the caller must not see. */
   tagsMayHide = true;
+  /** How many refs were hidden when all of them were last looked at, and when that was. */
+  #hidden: { readonly count: number; readonly at: number; readonly version: string } | undefined;
   /** Ways to LFS objects. */
   readonly lfs = new LfsWays();
 
@@ -62,6 +66,18 @@ export class RefsView {
       if (names === undefined) this.#names.set(id, [name]);
       else if (!names.includes(name) && names.length < 100) names.push(name);
     }
+  }
+
+  /** All refs have been looked at: so many are hidden. */
+  sawAll(hidden: number, now: number): void {
+    this.#hidden = { count: hidden, at: now, version: this.#line.decide(this.#probe).policyVersion };
+  }
+
+  /** How many refs are hidden, where all of them were looked at a moment ago and under the policies of now. */
+  hiddenLately(now: number): number | undefined {
+    const seen = this.#hidden;
+    if (seen === undefined || now - seen.at > latelyMs) return undefined;
+    return seen.version === this.#line.decide(this.#probe).policyVersion ? seen.count : undefined;
   }
 
   /** The ref by which the caller may have this object: the least restricted one. Undefined where it was shown none. */

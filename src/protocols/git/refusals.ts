@@ -4,10 +4,15 @@ import { statusOf } from '../../web/problem.ts';
 import { packet } from './pktline.ts';
 import { harmless } from './sideband.ts';
 
-/** Anything thrown as what the caller reads; our own bugs show nothing of themselves. */
+/**
+ * Anything thrown as what the caller reads; our own bugs show nothing of themselves. A request that cannot be read is refused as
+ * such: it ends nobody's connection.
+ */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  if (error instanceof PeerError) return new Refusal(error.kind, error.message);
+  if (error instanceof PeerError) {
+    return new Refusal(error.kind === 'CLIENT_PROTOCOL' ? 'UNPARSABLE' : error.kind, error.message);
+  }
   return new Refusal('INTERNAL', 'the gateway met an internal error');
 }
 

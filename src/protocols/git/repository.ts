@@ -59,19 +59,19 @@ const part = /^(?![-.]*$)(?!-)[A-Za-z0-9_.~+-]{1,100}(?<![.])$/;
 const maxParts = 20;
 
 /**
- * Reads path and query of a request within a target. Throws Refusal: UNSUPPORTED for what this room does not do, CLIENT_PROTOCOL
+ * Reads path and query of a request within a target. Throws Refusal: UNSUPPORTED for what this room does not do, UNPARSABLE
  * for a path that is no repository's. With `caseSensitive` false the names are folded to lower case, here and for the target, so
  * that one repository has one name for policy.
  */
 export function addressOf(method: string, path: string, caseSensitive: boolean): Address {
   const [suffix] = anySuffix.exec(path) ?? [];
-  if (suffix === undefined) throw new Refusal('CLIENT_PROTOCOL', 'this is no address of a git repository', advice);
+  if (suffix === undefined) throw new Refusal('UNPARSABLE', 'this is no address of a git repository', advice);
   const repository = repositoryOf(path.slice(0, path.length - suffix.length), caseSensitive);
   for (const [pattern, methods, asked] of suffixes) {
     const match = pattern.exec(suffix);
     if (match === null) continue;
     if (methods.split(' ').includes(method)) return { repository, asked: asked(match) };
-    throw new Refusal('CLIENT_PROTOCOL', `the method ${method.slice(0, 20)} does not fit this address`);
+    throw new Refusal('UNPARSABLE', `the method ${method.slice(0, 20)} does not fit this address`);
   }
   if (/^\/info\/lfs\//.test(suffix)) throw new Refusal('UNSUPPORTED', 'this part of the LFS API is not available here');
   if (/[?&]service=/.test(suffix)) throw new Refusal('UNSUPPORTED', 'this git service is not available here');
@@ -82,14 +82,15 @@ export function addressOf(method: string, path: string, caseSensitive: boolean):
 
 const advice = { advice: 'addresses look like https://GATEWAY/git/TARGET/group/repo.git' };
 
-function repositoryOf(path: string, caseSensitive: boolean): Repository {
+/** `/group/repo.git` or without the ending. Throws Refusal UNPARSABLE. */
+export function repositoryOf(path: string, caseSensitive: boolean): Repository {
   const folded = caseSensitive ? path : path.toLowerCase();
   const parts = folded.split('/').slice(1);
   const last = parts.at(-1) ?? '';
   const name = last.endsWith('.git') ? last.slice(0, -4) : last;
   const names = [...parts.slice(0, -1), name];
   const good = folded.startsWith('/') && names.length <= maxParts && names.every((each) => isName(each));
-  if (!good) throw new Refusal('CLIENT_PROTOCOL', 'this is no name of a repository', advice);
+  if (!good) throw new Refusal('UNPARSABLE', 'this is no name of a repository', advice);
   return { id: names.join('/'), path: `/${[...parts.slice(0, -1), last].join('/')}` };
 }
 

@@ -75,9 +75,9 @@ export async function whole(call: ServerCall, limit: number): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Throws Refusal CLIENT_PROTOCOL unless the body says to be of this type. */
+/** Throws Refusal UNPARSABLE unless the body says to be of this type. */
 export function expectType(call: ServerCall, type: string): void {
   const said = field(call.request.fields, 'content-type')?.toLowerCase();
   if (said === type || said?.startsWith(`${type};`) === true) return;
-  throw new Refusal('CLIENT_PROTOCOL', `a request of type ${type} was expected`);
+  throw new Refusal('UNPARSABLE', `a request of type ${type} was expected`);
 }

@@ -1,6 +1,6 @@
 import type { Gateway } from '../../gateway/protocol.ts';
 import type { Command } from '../../model/command.ts';
-import { Refusal } from '../../model/errors.ts';
+import type { Refusal } from '../../model/errors.ts';
 import type { ServerCall } from '../../web/message.ts';
 import type { Route } from '../../web/protocol.ts';
 import type { Context } from './context.ts';
@@ -9,7 +9,6 @@ import { type FetchRequest, fetchOfV0, fetchOfV2 } from './fetch-request.ts';
 import { lfsBatch, lfsLocks, refuseLfs } from './lfs.ts';
 import { lfsDownload, lfsUpload, lfsVerify } from './lfs-transfer.ts';
 import { advertisement, lsRefs, resultType, versionOf } from './list.ts';
-import type { Mirrors } from './mirrors.ts';
 import { packetsOf } from './pktline.ts';
 import { parseRequestV2 } from './protocol-v2.ts';
 import { receivePack } from './receive.ts';
@@ -21,11 +20,12 @@ import { expectType, whole } from './request-body.ts';
 import type { GitSettings } from './settings.ts';
 import { harmless } from './sideband.ts';
 import type { GitUpstream } from './upstream.ts';
+import type { Workplace } from './workplace.ts';
 
 /** What outlives requests. */
 export interface GitRoom {
   readonly views: RefsViews;
-  readonly mirrors: Mirrors;
+  readonly workplace: Workplace;
   upstreamOf(route: Route, gateway: Gateway): GitUpstream;
 }
 
@@ -101,7 +101,7 @@ async function dispatch(room: GitRoom, context: Context, { asked }: Address): Pr
     case 'upload-pack':
       return uploadPack(context);
     case 'receive-pack':
-      return receivePack(context, room.mirrors);
+      return receivePack(context, room.workplace);
     case 'lfs-batch':
       return run(context, await lfsBatch(context));
     case 'lfs-locks':
@@ -144,7 +144,6 @@ async function uploadPack(context: Context): Promise<void> {
   if (versionOf(context) === 2) {
     const asked = parseRequestV2(packets);
     if (asked.command === 'ls-refs') return run(context, lsRefs(context, asked));
-    if (asked.command === 'object-info') throw new Refusal('UNSUPPORTED', 'object-info is not available here');
     request = fetchOfV2(asked);
   } else request = fetchOfV0(packets);
   const found = await fetch(context, request, AbortSignal.any([call.signal, line.signal]));

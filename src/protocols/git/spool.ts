@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PeerError, Refusal } from '../../model/errors.ts';
 import type { ServerCall } from '../../web/message.ts';
@@ -23,7 +23,6 @@ export interface Spooled {
  * for what is no push, with Refusal LIMIT_EXCEEDED for one beyond `limit` bytes; nothing is left on disk then.
  */
 export async function spool(call: ServerCall, folder: string, limit: number): Promise<Spooled> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, `${randomUUID()}.pack`);
   const discard = () => rm(file, { force: true });
   const parser = new ReceiveRequestParser();

@@ -81,7 +81,7 @@ function identifier(value: string): boolean {
 }
 
 /** Shannon entropy of the characters, bits each. */
-export function entropy(text: string): number {
+function entropy(text: string): number {
   const counts = new Map<string, number>();
   for (const character of text) counts.set(character, (counts.get(character) ?? 0) + 1);
   let bits = 0;

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describePush } from './describe.ts';
-import { Scene } from './scene.fixture.ts';
+import { inspectPush } from './inspect.ts';
+import { caller, Scene } from './scene.fixture.ts';
+import { inspectSettings } from './settings.ts';
 
 describe('a large push', () => {
   let scene: Scene;
@@ -68,7 +70,14 @@ describe('a large push', () => {
   it('that takes too long is refused, and one whose caller is gone ends', async () => {
     const tip = imported('slow', 50, 1);
     const push = scene.push([{ old: main, new: tip }]);
-    const found = await scene.inspect(push, {}, undefined, AbortSignal.timeout(0)).catch((error: Error) => error.name);
-    expect(found).toBe('TimeoutError');
+    const defaults = inspectSettings.parse({});
+    const settings = { ...defaults, limits: { ...defaults.limits, time: 1 } };
+    const found = await scene.quarantined(push, (quarantine) =>
+      inspectPush({ push, refs: scene.refs, quarantine, settings, principal: caller }),
+    );
+    expect(found.findings).toEqual(['too-large-to-inspect']);
+    expect(found.refusal?.code).toBe('SP7001');
+    const gone = new Error('gone');
+    await expect(scene.inspect(push, {}, caller, AbortSignal.abort(gone))).rejects.toBe(gone);
   });
 });

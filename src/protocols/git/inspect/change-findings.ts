@@ -7,11 +7,13 @@ import { dangerousAttributes, dangerousModules, escapingLink } from './special-f
 
 const mostSpecialBytes = 256 * 1024;
 const mostRemembered = 200;
+const nothing: readonly Finding[] = [];
 
 /** Judges changed files, each with what its content was found to hold. */
 export class ChangeFindings {
   readonly #exam: Examination;
   readonly #contents: ReadonlyMap<string, ContentReport>;
+  readonly #judged = new Map<FileChange, readonly Finding[]>();
   /** Secrets of older versions, by blob. */
   readonly #older = new Map<string, Promise<ReadonlySet<string>>>();
 
@@ -20,8 +22,15 @@ export class ChangeFindings {
     this.#contents = contents;
   }
 
+  /** The same change comes with every ref that its commit comes to, and is judged once. */
+  async of(change: FileChange, known: boolean): Promise<readonly Finding[]> {
+    const judged = this.#judged.get(change) ?? (await this.#judge(change, known));
+    this.#judged.set(change, judged.length === 0 ? nothing : judged);
+    return judged;
+  }
+
   /** Where upstream has the commit already, only what its paths mean for this ref is told. */
-  async of(change: FileChange, known: boolean): Promise<Finding[]> {
+  async #judge(change: FileChange, known: boolean): Promise<Finding[]> {
     const { commit } = change;
     const path = this.#exam.masked(change.path);
     const found: Finding[] = pathFindings(change, this.#exam.rules).map((finding) => ({ ...finding, path }));

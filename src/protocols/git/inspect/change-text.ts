@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RefUpdate } from '../push.ts';
-import { GitFailure } from '../quarantine/git.ts';
+import { GitFailure } from '../quarantine/git-failure.ts';
 import { parseTag } from './commit-object.ts';
 import type { ReadCommit } from './commits.ts';
 import type { Examination } from './examination.ts';
@@ -94,12 +94,7 @@ async function changeText(
     });
   } catch (error) {
     // Out of time or memory: what there is, is shown as incomplete. Whether the push may go on does not hang on it.
-    if (
-      !(error instanceof GitFailure) ||
-      error.limited === 'aborted' ||
-      (error.limited === undefined && error.code !== null)
-    )
-      throw error;
+    if (!(error instanceof GitFailure) || !error.exhausted) throw error;
     complete = false;
   }
   const masked = maskDiff(

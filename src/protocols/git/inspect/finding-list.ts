@@ -4,16 +4,23 @@ import type { Finding, FindingName } from './findings.ts';
 /** Findings of one name that are told one by one. */
 const mostTold = 50;
 
-/** Findings of one update, or of the push: all names, and the details of each name up to a bound. */
+/** Findings of one update, or of the push: all names, and the details of each name up to a bound; lists may share a further one. */
 export class FindingList {
+  readonly #shared: { left: number };
   readonly #byName = new Map<FindingName, { readonly told: Finding[]; more: number }>();
+
+  constructor(shared: { left: number } = { left: Number.POSITIVE_INFINITY }) {
+    this.#shared = shared;
+  }
 
   add(...findings: readonly Finding[]): void {
     for (const finding of findings) {
       const same = this.#byName.get(finding.name);
       if (same === undefined) this.#byName.set(finding.name, { told: [finding], more: 0 });
-      else if (same.told.length < mostTold) same.told.push(finding);
-      else same.more += 1;
+      else if (same.told.length < mostTold && this.#shared.left > 0) {
+        this.#shared.left -= 1;
+        same.told.push(finding);
+      } else same.more += 1;
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Git } from '../quarantine/git.ts';
 import type { Quarantine } from '../quarantine/quarantine.ts';
+import { turns } from '../quarantine/turns.ts';
 import { TooLarge } from './too-large.ts';
 
 /** Every object that `tips` reach and `known` do not. Throws GitFailure where one is missing, TooLarge beyond `limit`. */
@@ -34,7 +35,12 @@ export async function hiddenObjects(
   reached: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<readonly string[]> {
-  const loose = quarantine.received.ids.filter((id) => !reached.has(id));
+  const loose: string[] = [];
+  const turn = turns();
+  for (const [i, id] of quarantine.received.ids.entries()) {
+    if (!reached.has(id)) loose.push(id);
+    if (i % 1000 === 0) await turn();
+  }
   if (loose.length === 0) return [];
   const mirror = quarantine.mirror.git.reader(signal);
   try {

@@ -1,6 +1,7 @@
 import type { Push, Ref, RefUpdate, UpdateKind } from '../push.ts';
 import type { Git } from '../quarantine/git.ts';
 import type { ObjectReader } from '../quarantine/object-reader.ts';
+import { turns } from '../quarantine/turns.ts';
 import { parseTag } from './commit-object.ts';
 import type { Finding } from './findings.ts';
 import { namespaceOf } from './ref-rules.ts';
@@ -48,8 +49,11 @@ export async function readHistory(
   const ids = push.updates.flatMap(({ new: id }, i) => (id === undefined || tips[i]?.type === undefined ? [] : [id]));
   const parents = await graph(git, [...new Set(ids)], upstream, mostCommits, signal);
   const updates: UpdateHistory[] = [];
+  const turn = turns();
   for (const [i, update] of push.updates.entries()) {
     updates.push(await updateHistory(git, update, tips[i], parents, { refs, mostCommits, signal }));
+    await turn();
+    signal?.throwIfAborted();
   }
   return { updates, commits: merged(updates, parents), arriving: new Set(parents.keys()) };
 }
@@ -59,7 +63,6 @@ interface Tip {
   readonly type: string | undefined;
   readonly id: string;
   readonly tags: readonly string[];
-  readonly mislabelled: boolean;
 }
 
 async function peel(reader: ObjectReader, id: string): Promise<Tip> {
@@ -67,10 +70,11 @@ async function peel(reader: ObjectReader, id: string): Promise<Tip> {
   let at = id;
   for (;;) {
     const info = await reader.info(at);
-    if (info?.type !== 'tag') return { type: info?.type, id: at, tags, mislabelled: false };
+    if (info?.type !== 'tag') return { type: info?.type, id: at, tags };
     tags.push(at);
     const tag = parseTag((await reader.head(at, 65_536)) ?? Buffer.alloc(0));
-    if (tag === undefined || tags.length > mostNestedTags) return { type: 'tag', id: at, tags, mislabelled: true };
+    if (tag === undefined || tags.length > mostNestedTags)
+      throw new TooLarge('a tag within more tags than are followed');
     at = tag.target;
   }
 }
@@ -125,8 +129,7 @@ async function updateHistory(
   // An old id counts as lost history until it is shown not to be.
   if (tip.type === undefined) return { ...nothing, kind: kindOf(old === undefined, 1), missing: true };
   const findings: Finding[] = [];
-  if (tip.mislabelled) findings.push({ name: 'ref.type', text: 'tags within tags, more than git follows' });
-  else if (tip.type !== 'commit') {
+  if (tip.type !== 'commit') {
     const name = space === 'branch' ? 'ref.type' : 'ref.namespace';
     findings.push({ name, text: `it points to a ${tip.type}` });
   }

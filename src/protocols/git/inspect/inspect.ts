@@ -2,8 +2,10 @@ import { isAbsolute } from 'node:path';
 import { Refusal } from '../../../model/errors.ts';
 import type { Principal } from '../../../model/principal.ts';
 import type { Push, Ref, UpdateKind } from '../push.ts';
-import { GitFailure } from '../quarantine/git.ts';
+import { Git } from '../quarantine/git.ts';
+import { GitFailure } from '../quarantine/git-failure.ts';
 import type { Quarantine } from '../quarantine/quarantine.ts';
+import { turns } from '../quarantine/turns.ts';
 import { ChangeFindings } from './change-findings.ts';
 import { updateChange } from './change-text.ts';
 import { type FileChange, fileChanges } from './changes.ts';
@@ -15,12 +17,12 @@ import { FindingList } from './finding-list.ts';
 import { type Change, type CommitSummary, type PushFindings, shownCommits, type UpdateFindings } from './findings.ts';
 import { hiddenObjects, reachedObjects } from './hidden-objects.ts';
 import { readHistory, type UpdateHistory } from './history.ts';
-import { namespaceOf, refFindings } from './ref-rules.ts';
+import { namespaceOf, refFindings, refNames } from './ref-rules.ts';
 import type { InspectSettings } from './settings.ts';
 import { verifiedCommits } from './signatures.ts';
 import { tagFindings } from './tag-findings.ts';
 import { TooLarge } from './too-large.ts';
-import { turns } from './turn.ts';
+import { Twins } from './twins.ts';
 
 export interface InspectionOptions {
   readonly push: Push;
@@ -48,6 +50,9 @@ interface UpdateProgress {
 }
 
 const mostHiddenShown = 100;
+/** Over all refs of a push. */
+const mostTold = 2000;
+const mostSummaries = 2000;
 
 /**
  * Looks at everything that a push brings, in the quarantine. Findings are for policy to judge, but for those that the settings let
@@ -57,14 +62,24 @@ export async function inspectPush(options: InspectionOptions): Promise<PushFindi
   const { push, quarantine, settings, signal } = options;
   const timeout = AbortSignal.timeout(settings.limits.time);
   const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-  const reader = quarantine.git.reader(either);
+  const git = new Git(quarantine.git.programs, quarantine.git.path, quarantine.git.format, {
+    ...quarantine.git.limits,
+    timeMs: settings.limits.time,
+  });
+  const reader = git.reader(either);
+  const told = { left: mostTold };
   const progress: Progress = {
-    whole: new FindingList(),
-    updates: push.updates.map(() => ({ list: new FindingList(), commits: [], history: undefined, change: undefined })),
+    whole: new FindingList(told),
+    updates: push.updates.map(() => ({
+      list: new FindingList(told),
+      commits: [],
+      history: undefined,
+      change: undefined,
+    })),
     hidden: [],
   };
   try {
-    await examine(options, examination(quarantine.git, reader, settings, options.principal, either), progress);
+    await examine(options, examination(git, reader, settings, options.principal, either), progress);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     const text = timeout.aborted ? `more than ${settings.limits.time / 1000} seconds of work` : bound(error);
@@ -78,8 +93,7 @@ export async function inspectPush(options: InspectionOptions): Promise<PushFindi
 
 function bound(error: unknown): string | undefined {
   if (error instanceof TooLarge) return error.message;
-  const exhausted = error instanceof GitFailure && (error.limited === 'time' || error.code === null);
-  return exhausted ? 'more time or memory than an inspection gets' : undefined;
+  return error instanceof GitFailure && error.exhausted ? 'more time or memory than an inspection gets' : undefined;
 }
 
 async function examine(
@@ -90,9 +104,10 @@ async function examine(
   const { git, reader, signal } = exam;
   const { limits, signatures } = settings;
   if (push.updates.length > limits.updates) throw new TooLarge(`more than ${limits.updates} refs`);
+  const names = refNames(refs, push.updates);
   for (const [i, update] of push.updates.entries()) {
     const { list } = progress.updates[i]!;
-    list.add(...refFindings(update, refs, push.updates));
+    list.add(...refFindings(update, names));
     list.add(...exam.secretsOf(update.ref, { text: 'in the name of the ref' }));
   }
   for (const option of push.options) progress.whole.add(...exam.secretsOf(option, { text: 'in a push option' }));
@@ -122,6 +137,7 @@ async function examine(
   const judge = new ChangeFindings(exam, contents);
   const turn = turns();
   let budget = limits.diff;
+  let summaries = mostSummaries;
   for (const [i, update] of push.updates.entries()) {
     const progressing = progress.updates[i]!;
     const { list } = progressing;
@@ -131,12 +147,18 @@ async function examine(
       const known = !history.arriving.has(id);
       const judged: JudgedCommit = { id, ...commits.get(id)!, known, verified: verified.get(id) };
       list.add(...commitFindings(judged, exam));
-      if (progressing.commits.length < shownCommits) progressing.commits.push(summary(judged, exam));
+      if (progressing.commits.length < shownCommits && summaries > 0) {
+        progressing.commits.push(summary(judged, exam));
+        summaries -= 1;
+      }
+      const twins = new Twins();
       for (const change of byCommit.get(id) ?? []) {
         list.add(...(await judge.of(change, known)));
-        const pause = turn();
-        if (pause !== undefined) await pause;
+        for (const finding of twins.of(change)) list.add({ ...finding, path: exam.masked(change.path) });
+        await turn();
       }
+      await turn();
+      signal.throwIfAborted();
     }
     for (const tag of mine.tags) list.add(...(await tagFindings(tag, exam)));
     progressing.change = await updateChange(update, mine, commits, budget, exam);

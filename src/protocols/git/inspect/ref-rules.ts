@@ -17,8 +17,28 @@ export function wellFormedRef(ref: string): boolean {
   return ref.split('/').every((part) => part !== '' && !part.startsWith('.') && !part.endsWith('.lock'));
 }
 
-/** What is odd about the name of an updated ref, given upstream's refs and the push's others. */
-export function refFindings(update: RefUpdate, refs: readonly Ref[], updates: readonly RefUpdate[]): Finding[] {
+/** Names of upstream's refs and of those that a push makes, for looking them up. */
+export interface RefNames {
+  /** By what they look like. */
+  readonly byLook: ReadonlyMap<string, readonly string[]>;
+  /** What symbolic ones stand for. */
+  readonly symbolic: ReadonlyMap<string, string>;
+}
+
+export function refNames(refs: readonly Ref[], updates: readonly RefUpdate[]): RefNames {
+  const byLook = new Map<string, string[]>();
+  for (const name of new Set([...refs.map((ref) => ref.name), ...updates.map(({ ref }) => ref)])) {
+    const look = folded(name);
+    const same = byLook.get(look);
+    if (same === undefined) byLook.set(look, [name]);
+    else same.push(name);
+  }
+  const symbolic = new Map(refs.flatMap(({ name, target }) => (target === undefined ? [] : [[name, target] as const])));
+  return { byLook, symbolic };
+}
+
+/** What is odd about the name of an updated ref. */
+export function refFindings(update: RefUpdate, names: RefNames): Finding[] {
   const { ref } = update;
   if (!wellFormedRef(ref)) return [{ name: 'ref.invalid', text: 'not a well-formed ref name' }];
   const found: Finding[] = [];
@@ -26,14 +46,12 @@ export function refFindings(update: RefUpdate, refs: readonly Ref[], updates: re
   if (part !== undefined) found.push({ name: 'ref.invalid', text: 'a part of the name reads as an option' });
   if (namespaceOf(ref) === 'other')
     found.push({ name: 'ref.namespace', text: `below ${ref.split('/').slice(0, 2).join('/')}` });
-  const symbolic = refs.find(({ name }) => name === ref)?.target;
+  const symbolic = names.symbolic.get(ref);
   if (symbolic !== undefined) found.push({ name: 'ref.symref', text: `it stands for ${symbolic}` });
-  const look = folded(ref);
   if (ref !== ref.replace(/[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu, '')) {
     found.push({ name: 'ref.confusable', text: 'the name holds an invisible character' });
   } else if (update.new !== undefined) {
-    const like = (name: string): boolean => name !== ref && folded(name) === look;
-    const twin = refs.find(({ name }) => like(name))?.name ?? updates.find((other) => like(other.ref))?.ref;
+    const twin = names.byLook.get(folded(ref))?.find((name) => name !== ref);
     if (twin !== undefined) found.push({ name: 'ref.confusable', text: `the name looks like ${twin}` });
   }
   return found;

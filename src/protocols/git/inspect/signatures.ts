@@ -1,5 +1,5 @@
 import type { Git } from '../quarantine/git.ts';
-import { GitFailure } from '../quarantine/git.ts';
+import { GitFailure } from '../quarantine/git-failure.ts';
 
 export interface Verified {
   readonly signer: string;

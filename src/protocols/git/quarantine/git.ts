@@ -1,21 +1,7 @@
 import type { ObjectFormat } from '../push.ts';
+import { GitFailure } from './git-failure.ts';
 import { type GitExit, type GitLimits, type GitPrograms, type RunningGit, startGit } from './git-process.ts';
 import { ObjectReader } from './object-reader.ts';
-
-/** A git child did not do what it was asked. `limited` says which bound of ours ended it. The text may quote hostile names. */
-export class GitFailure extends Error {
-  override readonly name = 'GitFailure';
-  readonly code: number | null;
-  readonly limited: GitExit['limited'];
-  readonly complaint: string;
-
-  constructor(command: string, exit: GitExit) {
-    super(`git ${command}: ${exit.limited ?? `exit ${exit.code}`}`);
-    this.code = exit.code;
-    this.limited = exit.limited;
-    this.complaint = exit.complaint;
-  }
-}
 
 export interface GitQuestion {
   readonly arguments: readonly string[];

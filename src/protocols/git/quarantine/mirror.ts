@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { Refusal } from '../../../model/errors.ts';
+import { ConfigError, Refusal } from '../../../model/errors.ts';
 import type { ObjectFormat, Ref } from '../push.ts';
 import { makeBareRepository } from './bare-repository.ts';
-import { accepted, Git, GitFailure } from './git.ts';
+import { accepted, Git } from './git.ts';
+import { GitFailure } from './git-failure.ts';
 import { defaultGitLimits, findPrograms, type GitLimits, type GitPrograms } from './git-process.ts';
 import { checkedIds } from './object-id.ts';
 
@@ -19,6 +20,8 @@ export type FetchPack = (
 export interface MirrorOptions {
   readonly programs?: GitPrograms;
   readonly limits?: GitLimits;
+  /** The same for taking in what upstream sends, which may be a whole history over a slow line. */
+  readonly importLimits?: GitLimits;
   /** Largest pack that upstream may send, bytes. */
   readonly packBytes?: number;
   /** With this many packs, an update ends by joining small ones. */
@@ -26,6 +29,7 @@ export interface MirrorOptions {
 }
 
 const defaultPackBytes = 4 * 1024 ** 3;
+const defaultImportLimits: GitLimits = { memoryBytes: 2 * 1024 ** 3, timeMs: 30 * 60_000, fileBytes: 16 * 1024 ** 3 };
 /** As many tips as are offered to upstream as haves. */
 const mostHaves = 512;
 const defaultPacks = 40;
@@ -38,6 +42,7 @@ const defaultPacks = 40;
 export class Mirror {
   readonly git: Git;
   readonly folder: string;
+  readonly #importing: Git;
   readonly #packBytes: number;
   readonly #packs: number;
   #known: ReadonlySet<string>;
@@ -47,6 +52,7 @@ export class Mirror {
     this.git = git;
     this.folder = folder;
     this.#known = known;
+    this.#importing = new Git(git.programs, git.path, git.format, options.importLimits ?? defaultImportLimits);
     this.#packBytes = options.packBytes ?? defaultPackBytes;
     this.#packs = options.packs ?? defaultPacks;
   }
@@ -69,11 +75,13 @@ export class Mirror {
       const wants = ids.filter((id) => !this.#known.has(id));
       if (wants.length > 0) {
         const absent = await this.#incomplete(wants, signal);
-        if (absent.length > 0) await this.#import(absent, fetchPack, signal);
+        if (absent.length > 0) {
+          await this.#import(absent, fetchPack, signal).finally(() => removeUnfinished(this.git.path));
+        }
         await this.#mustBeComplete(wants, signal);
       }
-      await this.#keep(new Set(ids), signal);
-      await this.#tidy(signal);
+      await this.#keep(new Set(ids));
+      await this.#tidy();
     });
   }
 
@@ -110,7 +118,7 @@ export class Mirror {
       signal,
       answers: [1], // “complete, but not by itself”
     };
-    const git = this.git.start(question);
+    const git = this.#importing.start(question);
     let printed = '';
     git.stdout.on('data', (chunk: Buffer) => {
       if (printed.length < 200) printed += chunk.toString('latin1');
@@ -139,11 +147,7 @@ export class Mirror {
     } catch (error) {
       if (!(error instanceof GitFailure)) throw error;
       if (error.limited === 'aborted') throw signal?.reason ?? error;
-      if (
-        error.limited !== undefined ||
-        error.code === null ||
-        /max-input-size|maximum allowed/.test(error.complaint)
-      ) {
+      if (error.exhausted) {
         throw new Refusal('LIMIT_EXCEEDED', "the repository's history is larger than this gateway takes in");
       }
       throw new Refusal('UPSTREAM_PROTOCOL', 'upstream sent a pack that is broken or incomplete');
@@ -152,34 +156,48 @@ export class Mirror {
 
   async #mustBeComplete(ids: readonly string[], signal?: AbortSignal): Promise<void> {
     try {
-      await this.git.text({
+      await this.#importing.text({
         arguments: ['rev-list', '--objects', '--quiet', '--stdin'],
         input: [...ids, ...[...this.#known].map((id) => `^${id}`)],
         signal,
       });
     } catch (error) {
       if (!(error instanceof GitFailure) || error.limited === 'aborted') throw error;
-      throw error.limited === undefined
+      throw !error.exhausted
         ? new Refusal('UPSTREAM_PROTOCOL', 'upstream sent a history with gaps')
         : new Refusal('LIMIT_EXCEEDED', "the repository's history is larger than this gateway takes in");
     }
   }
 
-  async #keep(ids: ReadonlySet<string>, signal?: AbortSignal): Promise<void> {
+  // What writes refs is brief, and not ended when a caller goes: it would leave its locks behind.
+  async #keep(ids: ReadonlySet<string>): Promise<void> {
     const lines: string[] = [];
     for (const id of ids) if (!this.#known.has(id)) lines.push(`update refs/known/${id} ${id}`);
     for (const id of this.#known) if (!ids.has(id)) lines.push(`delete refs/known/${id}`);
     if (lines.length > 0) {
-      await this.git.text({ arguments: ['update-ref', '--no-deref', '--stdin'], input: lines, signal });
-      if (lines.length > 100) await this.git.text({ arguments: ['pack-refs', '--all'], signal });
+      await this.git.text({ arguments: ['update-ref', '--no-deref', '--stdin'], input: lines });
+      if (lines.length > 100) await this.git.text({ arguments: ['pack-refs', '--all'] });
     }
     this.#known = ids;
   }
 
-  async #tidy(signal?: AbortSignal): Promise<void> {
+  async #tidy(): Promise<void> {
     const files = await readdir(join(this.git.path, 'objects/pack'));
     if (files.filter((name) => name.endsWith('.pack')).length < this.#packs) return;
-    await this.git.text({ arguments: ['repack', '--geometric=2', '-d', '-q'], signal });
+    try {
+      await this.git.text({ arguments: ['repack', '--geometric=2', '-d', '-q'] });
+    } catch (error) {
+      // Many packs are slower, not wrong: the next update tries again.
+      if (!(error instanceof GitFailure)) throw error;
+      await removeUnfinished(this.git.path);
+    }
+  }
+}
+
+/** Removes what a git child left that was ended midway. Nothing else may be writing. */
+async function removeUnfinished(path: string): Promise<void> {
+  for (const name of await readdir(join(path, 'objects/pack'))) {
+    if (/^\.?tmp[_-]/.test(name)) await rm(join(path, 'objects/pack', name), { force: true });
   }
 }
 
@@ -196,13 +214,22 @@ export async function openMirror(folder: string, format: ObjectFormat, options: 
   for (const name of await readdir(folder)) {
     if (name.startsWith('quarantine-')) await rm(join(folder, name), { recursive: true, force: true });
   }
-  for (const name of await readdir(join(path, 'objects/pack'))) {
-    if (name.startsWith('tmp_')) await rm(join(path, 'objects/pack', name), { force: true });
+  await removeUnfinished(path);
+  for (const name of await readdir(path, { recursive: true })) {
+    if (/^(?:refs\/.*|packed-refs)\.lock$/.test(name)) await rm(join(path, name), { force: true });
   }
-  await rm(join(path, 'packed-refs.lock'), { force: true });
   const git = new Git(programs, path, format, options.limits ?? defaultGitLimits);
+  await mustBeRecent(git);
   const known = await git.text({ arguments: ['for-each-ref', '--format=%(objectname)', 'refs/known/'] }, 100_000_000);
   return new Mirror(git, folder, new Set(known.split('\n').filter((id) => id !== '')), options);
+}
+
+/** `cat-file --batch-command` came with git 2.36. */
+async function mustBeRecent(git: Git): Promise<void> {
+  const printed = await git.text({ arguments: ['version'] });
+  const [, major, minor] = /^git version (\d+)\.(\d+)/.exec(printed) ?? [];
+  if (Number(major) > 2 || (Number(major) === 2 && Number(minor) >= 36)) return;
+  throw new ConfigError('git 2.36 or newer is needed to inspect pushes');
 }
 
 /** A folder name for one repository of one target, whatever they are called. */

@@ -1,4 +1,5 @@
 import type { ObjectFormat } from '../push.ts';
+import { GitFailure } from './git-failure.ts';
 import { defaultGitLimits, type GitLimits, type GitPrograms, type RunningGit, startGit } from './git-process.ts';
 import { isObjectId } from './object-id.ts';
 
@@ -50,9 +51,7 @@ export class ObjectReader {
     });
     this.#git.stdout.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#git.stdout.on('error', (error) => this.#fail(error));
-    void this.#git.exit.then(({ code, limited, complaint }) =>
-      this.#fail(new Error(`objects cannot be read: ${limited ?? code}: ${complaint.slice(0, 200)}`)),
-    );
+    void this.#git.exit.then((exit) => this.#fail(new GitFailure('cat-file', exit)));
   }
 
   /** Type and size, or undefined where the object does not exist. */

@@ -7,8 +7,8 @@ export interface PackEntry {
   readonly offset: number;
 }
 
-/** The entries of a pack index that git wrote (gitformat-pack(5), version 2), by id. */
-export function packEntries(index: Buffer, format: ObjectFormat): readonly PackEntry[] {
+/** The entries of a pack index that git wrote (gitformat-pack(5), version 2), by id, one after the other. */
+export function* packEntries(index: Buffer, format: ObjectFormat): Generator<PackEntry> {
   if (index.length < 1032 || index.readUInt32BE(0) !== 0xff744f63 || index.readUInt32BE(4) !== 2) {
     throw new Error('not a pack index of version 2');
   }
@@ -17,12 +17,9 @@ export function packEntries(index: Buffer, format: ObjectFormat): readonly PackE
   const ids = 8 + 256 * 4;
   const offsets = ids + count * (digits / 2) + count * 4; // check sums stand between
   const long = offsets + count * 4;
-  const hex = index.toString('hex', ids, ids + count * (digits / 2));
-  const entries: PackEntry[] = [];
   for (let i = 0; i < count; i++) {
     const short = index.readUInt32BE(offsets + i * 4);
     const offset = short < 0x80000000 ? short : Number(index.readBigUInt64BE(long + (short - 0x80000000) * 8));
-    entries.push({ id: hex.slice(i * digits, (i + 1) * digits), offset });
+    yield { id: index.toString('hex', ids + (i * digits) / 2, ids + ((i + 1) * digits) / 2), offset };
   }
-  return entries;
 }

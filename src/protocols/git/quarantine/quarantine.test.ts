@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { once, Scene } from '../inspect/scene.fixture.ts';
 import { findPrograms, startGit } from './git-process.ts';
 import { type FetchPack, openMirror } from './mirror.ts';
-import { openQuarantine, type QuarantineOptions, type Received } from './quarantine.ts';
+import { openQuarantine, type Quarantine, type QuarantineOptions, type Received } from './quarantine.ts';
 
 let scene: Scene;
 let main: string;
@@ -43,7 +43,10 @@ describe('a mirror', () => {
     await Promise.all([mirror.update([{ id: main }, { id: tip }], fetchPack), mirror.update([{ id: tip }], fetchPack)]);
     mkdirSync(join(folder, 'quarantine-left-by-a-crash'));
     writeFileSync(join(folder, 'mirror-sha1.git/objects/pack/tmp_pack_x'), 'x');
+    writeFileSync(join(folder, `mirror-sha1.git/refs/known/${main}.lock`), '');
+    writeFileSync(join(folder, 'mirror-sha1.git/packed-refs.lock'), '');
     const again = await openMirror(folder, 'sha1');
+    await again.update([{ id: main }, { id: tip }], fetchPack);
     await again.update([{ id: tip }], fetchPack);
     expect(asked).toEqual([
       [[main], []],
@@ -77,6 +80,7 @@ describe('a mirror', () => {
       throw new Error('the connection broke');
     }
     await expect(mirror.update([{ id: tip }], async () => broken())).rejects.toThrow('the connection broke');
+    expect(readdirSync(join(mirror.git.path, 'objects/pack'))).toEqual([]);
   });
 
   it('joins its packs when there are many, and loses nothing', async () => {
@@ -159,6 +163,25 @@ describe('a quarantine', () => {
     ['a slash in a name', (): Buffer => treeOf('a/b')],
   ])('refuses %s', async (_, pack) => expect(await code(receive(pack()))).toBe('SP2002'));
 
+  it('lets no pack pass that was tampered with, though its checksum is right', async () => {
+    const pack = scene.packBetween([tip], [main]);
+    const whole = [...(await receive(pack)).ids].sort();
+    for (let i = 0; i < 24; i++) {
+      const bytes = Buffer.from(pack.subarray(0, -20));
+      bytes[12 + Math.floor(((bytes.length - 12) * i) / 24)]! ^= 1 << (i % 8);
+      const tampered = Buffer.concat([bytes, createHash('sha1').update(bytes).digest()]);
+      const push = scene.push([{ old: main, new: tip }], tampered);
+      const ids = (quarantine: Quarantine): Promise<string[]> => Promise.resolve([...quarantine.received.ids].sort());
+      const received = await scene.quarantined(push, ids).catch((error: { code?: string }) => error.code);
+      // Some bits say how hard was packed, not what.
+      if (received === 'SP2002') continue;
+      if (JSON.stringify(received) !== JSON.stringify(whole)) {
+        const found = await scene.inspect(push);
+        expect(found.refusal ?? found.updates[0]!.refusal).toBeDefined();
+      }
+    }
+  });
+
   it('says nothing that drives a terminal when it refuses', async () => {
     const files = { '.gitmodules': '[submodule "m"]\n\tpath = m\n\turl = -\x1b[2J\u202e\n' };
     const refused = await receive(scene.packBetween([scene.commit({ parents: [main], files })], [main])).catch(
@@ -189,6 +212,19 @@ describe('a quarantine', () => {
       entry(7, copies.length, copies, baseId),
     ]);
     expect(await code(receive(bomb, { limits }))).toMatch(/SP7001|SP2002/);
+  });
+
+  it('takes a long chain of deltas', async () => {
+    let content = Buffer.alloc(200, 'x');
+    const entries = [entry(3, content.length, content)];
+    for (let i = 0; i < 1500; i++) {
+      const base = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
+      const copy = [0xb0, content.length & 0xff, content.length >> 8]; // from 0, two bytes of length
+      const delta = Buffer.from([...varint(content.length), ...varint(content.length + 1), ...copy, 1, 0x41]);
+      entries.push(entry(7, delta.length, delta, base));
+      content = Buffer.concat([content, Buffer.from('A')]);
+    }
+    expect((await receive(rawPack(entries))).ids).toHaveLength(1501);
   });
 
   it('stops when the caller is gone', async () => {
@@ -238,6 +274,8 @@ describe('a child of git', () => {
         'hooks/post-checkout': { mode: '100755', content: `#!/bin/sh\ntouch ${canary()}\n` },
         'hooks/pre-receive': { mode: '100755', content: `#!/bin/sh\ntouch ${canary()}\n` },
         'a.txt': 'changed\n',
+        [`--upload-pack=touch ${canary()}`]: 'x',
+        '-O/dev/null': 'x',
         '.gitconfig': readFileSync(config),
       },
       message: 'x\n\nGIT_EXTERNAL_DIFF',
@@ -306,6 +344,10 @@ describe('a child of git', () => {
     expect(existsSync(quarantine.git.path)).toBe(false);
   });
 });
+
+function varint(value: number): number[] {
+  return value < 128 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >> 7)];
+}
 
 function flipped(pack: Buffer): Buffer {
   pack[pack.length >> 1]! ^= 1;

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Refusal } from '../../../model/errors.ts';
 import { makeBareRepository } from './bare-repository.ts';
-import { accepted, Git, GitFailure } from './git.ts';
+import { accepted, Git } from './git.ts';
+import { GitFailure } from './git-failure.ts';
 import type { GitLimits } from './git-process.ts';
 import type { Mirror } from './mirror.ts';
 import { checkedIds, idLength } from './object-id.ts';
 import { packEntries } from './pack-index.ts';
+import { turns } from './turns.ts';
 
 export interface QuarantineOptions {
   /** Most objects that a pack may hold. */
@@ -66,9 +68,14 @@ export class Quarantine {
       const names = await readdir(join(this.git.path, 'objects/pack'));
       const index = names.filter((name) => name.endsWith('.idx'));
       if (index.length !== 1) throw new Error('the quarantine does not hold exactly one pack');
-      const entries = packEntries(await readFile(join(this.git.path, 'objects/pack', index[0]!)), this.git.format);
-      const ids = new Set(entries.flatMap(({ id, offset }) => (offset < end ? [id] : [])));
-      this.#received = { ids: [...ids], bytes: size };
+      const bytes = await readFile(join(this.git.path, 'objects/pack', index[0]!));
+      const ids: string[] = [];
+      const turn = turns();
+      for (const { id, offset } of packEntries(bytes, this.git.format)) {
+        if (offset < end) ids.push(id);
+        if (ids.length % 1000 === 0) await turn();
+      }
+      this.#received = { ids, bytes: size };
       return this.#received;
     } finally {
       await pack.close();
@@ -90,7 +97,7 @@ export class Quarantine {
     const output = await open(file, 'wx', 0o600);
     try {
       const question = {
-        arguments: ['pack-objects', '--revs', '--stdout', '--thin', '--delta-base-offset', '--threads=1', '-q'],
+        arguments: ['pack-objects', '--revs', '--stdout', '--threads=1', '-q'],
         signal,
       };
       const git = this.git.start(question, { output: output.fd });
@@ -157,9 +164,7 @@ export class Quarantine {
     } catch (error) {
       if (!(error instanceof GitFailure)) throw error;
       if (error.limited === 'aborted') throw signal?.reason ?? error;
-      const exhausted =
-        error.limited !== undefined || error.code === null || /out of memory|mmap failed/i.test(error.complaint);
-      if (exhausted) throw tooLarge('more time or memory than an inspection gets');
+      if (error.exhausted) throw tooLarge('more time or memory than an inspection gets');
       throw new Refusal('UNPARSABLE', `the pack is not sound: ${plain(error.complaint)}`);
     }
   }
@@ -171,7 +176,6 @@ export async function openQuarantine(mirror: Mirror, options: QuarantineOptions 
   const { format, programs } = mirror.git;
   try {
     await makeBareRepository(path, format, mirror.git.path);
-    await stat(path);
   } catch (error) {
     await rm(path, { recursive: true, force: true });
     throw error;

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -46,6 +46,16 @@ export function gitEnv(home: string, env: Record<string, string> = {}): NodeJS.P
   };
 }
 
+const openForAll = `
+[http]
+  receivepack = true
+[uploadpack]
+  allowFilter = true
+  allowAnySHA1InWant = true
+[receive]
+  advertisePushOptions = true
+`;
+
 export interface Seen {
   readonly method: string;
   readonly url: string;
@@ -87,11 +97,9 @@ export async function startGitBackend(options: { readonly authorization?: string
     async create(name, args = []) {
       const folder = join(root, name);
       mkdirSync(folder, { recursive: true });
-      await git(root, ['init', '-q', '--bare', '-b', 'main', ...args, folder]);
-      await git(folder, ['config', 'http.receivepack', 'true']);
-      await git(folder, ['config', 'uploadpack.allowFilter', 'true']);
-      await git(folder, ['config', 'uploadpack.allowAnySHA1InWant', 'true']);
-      await git(folder, ['config', 'receive.advertisePushOptions', 'true']);
+      await git(root, ['init', '-q', '--bare', '--template=', '-b', 'main', ...args, folder]);
+      mkdirSync(join(folder, 'hooks'));
+      appendFileSync(join(folder, 'config'), openForAll);
       return folder;
     },
     async close() {

@@ -57,13 +57,18 @@ function callOf(request: IncomingMessage, response: ServerResponse): ServerCall 
       response.writeHead(head.status);
       response.flushHeaders();
     },
-    write: (bytes) =>
-      response.write(bytes) || response.destroyed
-        ? undefined
-        : new Promise((resolve) => {
-            response.once('drain', resolve);
-            response.once('close', resolve);
-          }),
+    write(bytes) {
+      if (response.write(bytes) || response.destroyed) return undefined;
+      return new Promise((resolve) => {
+        const go = () => {
+          response.off('drain', go);
+          response.off('close', go);
+          resolve();
+        };
+        response.on('drain', go);
+        response.on('close', go);
+      });
+    },
     end: () => void response.end(),
     abort: () => void response.destroy(),
     switchProtocols: () => {

@@ -6,12 +6,12 @@ import type { Classified } from '../../../model/command.ts';
 import { PeerError, Refusal } from '../../../model/errors.ts';
 import type { Target } from '../../../model/target.ts';
 import type { ServerCall } from '../../../web/message.ts';
-import { Mirrors } from '../mirrors.ts';
 import { RefsViews } from '../refs-view.ts';
 import { refuseCall } from '../refusals.ts';
 import { type GitRoom, serve } from '../serve.ts';
 import { type GitSettings, gitSettings } from '../settings.ts';
 import { GitUpstream } from '../upstream.ts';
+import { Workplace } from '../workplace.ts';
 import { type GitBackend, startGitBackend } from './git-backend.fixture.ts';
 import { type TestLine, testLine, type Verdict } from './line.fixture.ts';
 import { listenNode, nodeConnections } from './node-web.fixture.ts';
@@ -28,14 +28,14 @@ export interface TestRoom extends TestLine {
   url(repository: string): string;
   /** What policy says from now on. */
   policy: (classified: Classified) => Verdict;
+  /** How long a held command waits. */
+  holdMs: number;
   readonly port: number;
   close(): Promise<void>;
 }
 
 /** The git room between real git and a real git server, on the real line. */
-export async function startRoom(
-  options: { readonly holdMs?: number; readonly settings?: Record<string, unknown> } = {},
-): Promise<TestRoom> {
+export async function startRoom(options: { readonly settings?: Record<string, unknown> } = {}): Promise<TestRoom> {
   const backend = await startGitBackend({
     authorization: `Basic ${pair}`,
   });
@@ -60,7 +60,7 @@ export async function startRoom(
     async () => ({ header: `Basic ${pair}`, secrets: ['s3cret-token', pair] }),
     's1',
   );
-  const room: GitRoom = { views: new RefsViews(), mirrors: new Mirrors(), upstreamOf: () => upstream };
+  const room: GitRoom = { views: new RefsViews(), workplace: new Workplace(), upstreamOf: () => upstream };
   const front = await listenNode((call) => void answer(room, made, gateway, call));
   return {
     ...made,
@@ -74,6 +74,12 @@ export async function startRoom(
     set policy(policy) {
       state.policy = policy;
       state.version += 1;
+    },
+    get holdMs() {
+      return target.holdMs;
+    },
+    set holdMs(ms) {
+      target.holdMs = ms;
     },
     async close() {
       await front.close();
