@@ -103,11 +103,13 @@ describe('every page', () => {
 
   it('quotes tests that exist', () => {
     let quoted = 0;
-    const wrong = complaints(({ prose }) =>
+    const wrong = complaints(({ prose }, page) =>
       prose.flatMap((line) =>
-        [...line.matchAll(/`([\w./-]+\.test\.ts)`((?:,? “[^”]+”)*)/g)].flatMap(([, file, titles]) => {
-          if (!existsSync(join(root, file!))) return [`${file} is missing`];
-          const text = read(file!);
+        [...line.matchAll(/`([\w./-]+\.test\.ts)`((?:,? “[^”]+”)*)/g)].flatMap(([, named, titles]) => {
+          // From the root, or beside the page.
+          const file = [named!, join(dirname(page), named!)].find((path) => existsSync(join(root, path)));
+          if (file === undefined) return [`${named} is missing`];
+          const text = read(file);
           return [...titles!.matchAll(/“([^”]+)”/g)].flatMap(([, title]) => {
             quoted += 1;
             return text.includes(title!) ? [] : [`${file} has no test “${title}”`];
