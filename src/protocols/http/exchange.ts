@@ -2,6 +2,7 @@ import type { Permit } from '../../audit/permit.ts';
 import type { Exchange, Masks, Reply } from '../../gateway/protocol.ts';
 import type { ApprovalRequest } from '../../model/approval.ts';
 import type { Command } from '../../model/command.ts';
+import type { Obligations } from '../../model/decision.ts';
 import { type PeerError, Refusal } from '../../model/errors.ts';
 import type { Outcome } from '../../model/event.ts';
 import type { BodyMasker } from '../../web/bodies/masker.ts';
@@ -52,6 +53,8 @@ export interface HttpRoute {
   readonly described: object;
   /** Where the caller can ask what became of a held request. */
   statusPath(id: string): string;
+  /** Set where it can be told beforehand that a reply could not be masked. */
+  maskable?(obligations: Obligations): Refusal | undefined;
   /** Sends it; the target's answer without its coding goes to `answer`. */
   send(permit: Permit, reply: Reply<HttpFrame>, answer: AnswerSink): OutgoingCall;
   /** Throws Refusal MASK_IMPOSSIBLE where the body cannot be shown. */
@@ -112,8 +115,9 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
     if (call.signal.aborted || ended.aborted) queueMicrotask(this.#broken);
   }
 
-  maskable(): undefined {
-    return undefined; // what a reply holds is known when its head is there
+  /** Mostly known only when the reply's head is there. */
+  maskable(obligations: Obligations): Refusal | undefined {
+    return this.#route.maskable?.(obligations);
   }
 
   describe(): string {

@@ -68,12 +68,23 @@ async function answer(call: ServerCall, route: Route, target: HttpTarget, gatewa
         fields: recordable(request.fields),
       },
       statusPath: (id) => statusPath(base, id),
+      maskable: ({ masks }) => (target.canBeRenamed(classified, masks) ? renamed() : undefined),
       ...(way instanceof Refusal ? nowhere(way) : way),
     },
     /(?:^|,)\s*respond-async\s*(?:[,;]|$)/i.test(field(request.fields, 'prefer') ?? ''),
   );
   void line.run(exchange);
   await exchange.finished;
+}
+
+function renamed(): Refusal {
+  return new Refusal(
+    'MASK_IMPOSSIBLE',
+    'a field under an alias cannot be told from another, and some fields of this reply are classified',
+    {
+      advice: 'ask for fields by their own names, in several requests where one name is needed twice',
+    },
+  );
 }
 
 function refusalOf(error: unknown): Refusal {

@@ -1,7 +1,7 @@
 import type { Masks } from '../../gateway/protocol.ts';
 import { planBody } from '../../web/bodies/body-plan.ts';
 import { codingsOf, openDecoder, openEncoder } from '../../web/bodies/coding.ts';
-import { maskedFields, maskedHead } from '../../web/bodies/masked-head.ts';
+import { maskedFields, maskedHead, maskedTrailers } from '../../web/bodies/masked-head.ts';
 import { type BodyMasker, bodyLimits } from '../../web/bodies/masker.ts';
 import { openBodyMasker } from '../../web/bodies/open-body-masker.ts';
 import type { BodyRules } from '../../web/bodies/rules.ts';
@@ -79,7 +79,7 @@ export class ReplyShow {
     return {
       head: shown,
       masker: guarded(this.#guard, masker),
-      trailers: (fields) => maskedFields(this.#fields(fields), masks),
+      trailers: (fields) => maskedTrailers(this.#fields(fields), plan, masks),
     };
   }
 

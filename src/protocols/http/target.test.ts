@@ -19,6 +19,18 @@ function classified(verb: string, ...paths: string[]): Classified {
   return { verb, actions: ['read'], resources: paths.map((id) => ({ type: 'Path', id, access: 'read' })), facts };
 }
 
+describe('a request that renames fields', () => {
+  const aliased = (findings: readonly string[]): Classified => {
+    const plain = classified('POST', '/v1/graphql');
+    return { ...plain, facts: { ...plain.facts, findings } };
+  };
+  it('is known where something classified could come under another name', () => {
+    expect(target.canBeRenamed(aliased(['graphql.alias']), {})).toBe(true);
+    expect(target.canBeRenamed(aliased(['graphql.alias']), { 'pii.a': 'reveal', 'pii.d': 'reveal' })).toBe(false);
+    expect(target.canBeRenamed(aliased([]), {})).toBe(false);
+  });
+});
+
 describe('what is classified in a reply', () => {
   it.each([
     ['GET', '/v1/customers', ['pii.a', 'pii.b']],

@@ -1,5 +1,6 @@
 import type { Gateway, Inspection, Line } from '../../gateway/protocol.ts';
 import type { Classified } from '../../model/command.ts';
+import type { MaskMethod } from '../../model/decision.ts';
 import { ConfigError, Refusal } from '../../model/errors.ts';
 import type { Target } from '../../model/target.ts';
 import { type BodyRules, bodyRules } from '../../web/bodies/rules.ts';
@@ -81,6 +82,13 @@ export class HttpTarget {
       this.#bodyRules.set(key, rules);
     }
     return rules;
+  }
+
+  /** Whether the request lets classified values come under other names than those that they are classified under. */
+  canBeRenamed(classified: Classified, masks: Readonly<Record<string, MaskMethod>>): boolean {
+    if (classified.facts.findings?.includes('graphql.alias') !== true) return false;
+    const { list } = this.bodyRulesFor(classified).applying({ method: (name) => masks[name] ?? 'redact' });
+    return list.length > 0;
   }
 
   /** Who the gateway is to the target, fetched once a session. Rejects with Refusal UPSTREAM_UNAVAILABLE. */

@@ -15,6 +15,8 @@ export interface BodyPlan {
   readonly contentEncoding: string | undefined;
   /** Whether the body is looked at, and so may come out different. If not, bytes pass as they are. */
   readonly changes: boolean;
+  /** It is looked at, and yet comes out as long as it was: detectors overwrite, they do not cut. */
+  readonly sameLength: boolean;
   /** The body is a part of something larger (206). */
   readonly partial: boolean;
 }
@@ -31,15 +33,18 @@ export function planBody(
   const { kind, type } = maskerFor(field(head.fields, 'content-type'), rules);
   const ruled = rules.list.length > 0;
   const partial = head.status === 206;
-  const untouched = { kind, type, rules, contentEncoding: undefined, changes: false, partial };
+  const untouched = { kind, type, rules, contentEncoding: undefined, changes: false, sameLength: false, partial };
   if (bodyless(head.status)) return { ...untouched, changes: ruled || detecting };
   if (!ruled && (!detecting || kind === 'binary' || kind === 'media')) return untouched;
   if (kind === 'binary') throw unseen(type);
   if (partial && (kind !== 'unknown' || ruled)) throw cut();
   const contentEncoding = field(head.fields, 'content-encoding');
-  codingsOf(contentEncoding);
-  return { ...untouched, contentEncoding, changes: true };
+  const coded = codingsOf(contentEncoding).length > 0;
+  return { ...untouched, contentEncoding, changes: true, sameLength: !ruled && !coded && overwritten.has(kind) };
 }
+
+/** What is text as a whole when no rule applies. */
+const overwritten: ReadonlySet<BodyKind> = new Set<BodyKind>(['text', 'csv', 'tsv', 'unknown']);
 
 /** The head then speaks of a body that is elsewhere; it is put right all the same. */
 function bodyless(status: number): boolean {

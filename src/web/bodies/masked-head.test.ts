@@ -60,6 +60,39 @@ describe('the head of a body that may change', () => {
     });
   });
 
+  it('keeps its length where detectors alone read it, which only overwrite', () => {
+    for (const type of ['text/plain', 'text/csv', 'application/xml']) {
+      expect(shown(['content-type', type, 'etag', '"a"'])).toEqual({
+        status: 200,
+        fields: ['content-type', type, 'etag', 'W/"a"'],
+        length: 10,
+      });
+      expect(shown(['content-type', type, 'content-encoding', 'gzip']).length).toBeUndefined();
+    }
+    for (const type of ['text/csv', 'text/plain']) {
+      expect(shown(['content-type', type], 200, true, rules).length).toBeUndefined();
+    }
+    expect(shown(['content-type', 'text/event-stream']).length).toBeUndefined();
+  });
+
+  it('keeps all that is said about bytes of no known type, while no rule applies', () => {
+    const fields = [
+      'content-type',
+      'binary/octet-stream',
+      'etag',
+      '"a"',
+      'accept-ranges',
+      'bytes',
+      'x-amz-checksum-crc32',
+      'x',
+    ];
+    expect(shown(fields)).toEqual({ status: 200, fields, length: 10 });
+    expect(shown(fields, 200, true, rules)).toEqual({
+      status: 200,
+      fields: ['content-type', 'binary/octet-stream', 'etag', 'W/"a"'],
+    });
+  });
+
   it('is put right without detectors too, where rules apply', () => {
     expect(shown([...json, 'etag', '"a"'], 200, false, rules)).toEqual({
       status: 200,

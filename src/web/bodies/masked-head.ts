@@ -5,10 +5,12 @@ import type { BodyPlan } from './body-plan.ts';
 /**
  * The head as it may be shown. What is said about the body's bytes goes where the body may come out different (RFC 9110, RFC 9530):
  * length, digests, signatures over them, ranges; a strong entity tag becomes a weak one, since the bytes are no longer the target's.
- * `Content-Encoding` stays: the same codings are put on again. Values of all fields are shown to the content detectors.
+ * `Content-Encoding` stays: the same codings are put on again. Values of all fields are shown to the content detectors. Bytes of no
+ * known type, which are nearly always what they were, keep all that is said about them: downloads depend on it.
  */
 export function maskedHead(head: ResponseHead, plan: BodyPlan, masks: Masks): ResponseHead {
-  if (!plan.changes) return { ...head, fields: maskedFields(head.fields, masks) };
+  const keepsAll = !plan.changes || (plan.sameLength && plan.kind === 'unknown');
+  if (keepsAll) return { ...head, fields: maskedFields(head.fields, masks) };
   const kept: string[] = [];
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i]!;
@@ -16,7 +18,8 @@ export function maskedHead(head: ResponseHead, plan: BodyPlan, masks: Masks): Re
     if (aboutBytes.has(name) || name.startsWith('x-amz-checksum-')) continue;
     kept.push(name, name === 'etag' && value.startsWith('"') ? `W/${value}` : value);
   }
-  return { status: head.status, fields: maskedFields(kept, masks) };
+  const length = plan.sameLength && head.length !== undefined ? { length: head.length } : {};
+  return { status: head.status, fields: maskedFields(kept, masks), ...length };
 }
 
 /** Trailers by the same rules. */

@@ -79,9 +79,9 @@ function byItsBytes(body: MaskedBody, context: MaskerContext): ChooseMasker {
   const ruled = rules.list.length > 0;
   return (begin, complete) => {
     if (!complete && begin.length < sniffed) return undefined;
-    if (kind === 'media' && looksLikeMedia(begin)) return new PassedBody();
     if (begin.length === 0) return new PassedBody();
     if (ruled && beginsLikeJson(begin) === true) return new JsonMasker(rules, context, 'lines');
+    if (kind === 'media' && looksLikeMedia(begin)) return new PassedBody();
     if (looksLikeText(begin) && (ruled || wholeCharacters(begin))) {
       if (body.partial) throw cut();
       return text(body, context);

@@ -35,6 +35,24 @@ describe('text', () => {
     );
   });
 
+  it('is as long as it was, whatever is found', () => {
+    const parts = fc.constantFrom(
+      'ann@example.com',
+      'password=x\u00e9y',
+      '4111 1111 1111 1111',
+      '\n',
+      ' ',
+      '\u00e9',
+      key,
+    );
+    fc.assert(
+      fc.property(fc.array(parts, { maxLength: 30 }), fc.integer({ min: 1, max: 500 }), (text, size) => {
+        const bytes = Buffer.from(text.join(' '));
+        expect(shown(bytes, [size]).length).toBe(bytes.length);
+      }),
+    );
+  });
+
   it('is shown line by line', () => {
     const masker = new TextMasker({ masks: realMasks(), limits: bodyLimits });
     expect(masker.write(Buffer.from('one\ntw')).toString()).toBe('one\n');

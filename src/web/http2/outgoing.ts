@@ -25,7 +25,7 @@ export class Outgoing {
   /** The peer has to take bytes before we can go on, and took none since this was last asked. */
   stalled(): boolean {
     const stream = this.#stream;
-    const unsent = this.#ended && !stream.destroyed && stream.state.localClose !== 1;
+    const unsent = this.#ended && !stream.closed && stream.state.localClose === 0;
     const idle = (this.#drained !== undefined || unsent) && !this.#active;
     this.#active = false;
     return idle;
@@ -85,6 +85,7 @@ export class Outgoing {
  */
 export function whenSent(stream: Http2Stream, listener: () => void, waitMs = 1): void {
   if (stream.destroyed) return;
-  if (stream.state.localClose === 1) listener();
+  // Once nghttp2 has done with a stream, its state tells nothing.
+  if (stream.closed || stream.state.localClose === 1) listener();
   else setTimeout(() => whenSent(stream, listener, Math.min(2 * waitMs, 100)), waitMs).unref();
 }

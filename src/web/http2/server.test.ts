@@ -540,9 +540,9 @@ describe('a connection', () => {
         setTimeout(() => {
           call.write(Buffer.from('late'));
           call.end();
-        }, 150);
+        }, 200);
       },
-      { idleMs: 30, bodyIdleMs: 30, headMs: 30 },
+      { idleMs: 60, bodyIdleMs: 60 },
     );
     expect((await ask(client(port))).body).toBe('late');
   });

@@ -248,6 +248,23 @@ describe('a request on a connection that died meanwhile', () => {
     expect(requests).toEqual(['GET', method]);
   });
 
+  it('does not go out again where the connection was a new one', async () => {
+    let requests = 0;
+    const target = await listening(
+      createTcp((socket) => {
+        socket.on('error', () => undefined);
+        socket.on('data', () => {
+          requests++;
+          socket.destroy();
+        });
+      }),
+    );
+    const call = ask(to(target));
+    await call.done;
+    expect(call.error?.kind).toBe('UPSTREAM_UNAVAILABLE');
+    expect(requests).toBe(1);
+  });
+
   it('goes out twice at most, and not again once something was heard', async () => {
     let requests = 0;
     const target = await listening(

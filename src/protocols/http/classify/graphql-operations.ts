@@ -44,6 +44,8 @@ export function operationsOf(request: GraphqlRequest, carried: Carried): Operati
     else if (fragments.has(definition.name.value)) throw refusal(`has two fragments named ${definition.name.value}`);
     else fragments.set(definition.name.value, definition);
   }
+  if (document.definitions.some((definition) => 'selectionSet' in definition && renames(definition.selectionSet)))
+    carried.found('graphql.alias');
   const chosen = chosenOf(operations, request.operationName);
   const kinds = new Set<'query' | 'mutation' | 'subscription'>();
   const objects = new Set<string>();
@@ -53,6 +55,16 @@ export function operationsOf(request: GraphqlRequest, carried: Carried): Operati
     collect(selectionSet, walk);
   }
   return { kinds, objects, count: chosen.length };
+}
+
+/** Whether some field, however deep, comes under another name than its own: paths in replies are then not what they seem. */
+function renames({ selections }: SelectionSetNode): boolean {
+  return selections.some((selection) => {
+    if (selection.kind === 'FragmentSpread') return false; // its definition is looked at by itself
+    if (selection.kind === 'Field' && selection.alias !== undefined && selection.alias.value !== selection.name.value)
+      return true;
+    return selection.selectionSet !== undefined && renames(selection.selectionSet);
+  });
 }
 
 function refusal(what: string): Refusal {
