@@ -1,5 +1,6 @@
 import type { Gateway, Inspection } from '../../gateway/protocol.ts';
 import type { Target } from '../../model/target.ts';
+import { OpenedTargets } from '../../web/opened-targets.ts';
 import type { Route, WebProtocol } from '../../web/protocol.ts';
 import { classifyText } from './classify-text.ts';
 import { RefsViews } from './refs-view.ts';
@@ -7,12 +8,12 @@ import { refuseCall } from './refusals.ts';
 import { replay } from './render.ts';
 import { type GitRoom, serve } from './serve.ts';
 import { type GitSettings, gitSettings } from './settings.ts';
-import { GitTargets } from './target.ts';
+import { GitTarget } from './target.ts';
 import { Workplace } from './workplace.ts';
 
 /** Git over smart HTTP, protocol v0, v1 and v2, with LFS. See README.md in this folder. */
 export function createGit(): WebProtocol<GitSettings> {
-  const targets = new GitTargets();
+  const targets = new OpenedTargets((target: Target<GitSettings>) => new GitTarget(target));
   const room: GitRoom = {
     views: new RefsViews(),
     workplace: new Workplace(),

@@ -1,5 +1,5 @@
 import type { Gateway, Inspection, Line } from '../../gateway/protocol.ts';
-import { ConfigError, Refusal } from '../../model/errors.ts';
+import { ConfigError } from '../../model/errors.ts';
 import type { Target } from '../../model/target.ts';
 import { readHost } from '../../web/upstream/addresses.ts';
 import { openUpstream } from '../../web/upstream/upstream.ts';
@@ -105,29 +105,6 @@ export class GitTarget {
       opened = ask();
       this.#ofLine.set(line, opened);
       opened.catch(() => this.#ofLine.delete(line)); // The next request tries again.
-    }
-    return opened;
-  }
-}
-
-/** The targets in use; each is opened with its first request. */
-export class GitTargets {
-  readonly #opened = new WeakMap<Target<GitSettings>, GitTarget>();
-
-  /** Throws Refusal UPSTREAM_UNAVAILABLE where the configuration cannot be used; why goes to the operator. */
-  of(target: Target<GitSettings>, gateway: Gateway): GitTarget {
-    let opened = this.#opened.get(target);
-    if (opened === undefined) {
-      try {
-        opened = new GitTarget(target);
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        gateway.log('error', `target ${target.name} cannot be used`, { problem: error.message });
-        throw new Refusal('UPSTREAM_UNAVAILABLE', `the target ${target.name} is not set up properly`, {
-          advice: 'tell its operator to look at the log of the gateway',
-        });
-      }
-      this.#opened.set(target, opened);
     }
     return opened;
   }

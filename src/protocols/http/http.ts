@@ -3,6 +3,7 @@ import type { Classified, Command } from '../../model/command.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { Target } from '../../model/target.ts';
 import { field, type RequestHead, type ServerCall } from '../../web/message.ts';
+import { OpenedTargets } from '../../web/opened-targets.ts';
 import type { Route, WebProtocol } from '../../web/protocol.ts';
 import { statusPath } from '../../web/status.ts';
 import { classifyRequest } from './classify/classify.ts';
@@ -14,11 +15,11 @@ import { refuseHttp } from './refusals.ts';
 import { replay } from './replay.ts';
 import { type RequestBody, readRequestBody, readWhole } from './request-body.ts';
 import { type HttpSettings, httpSettings } from './settings.ts';
-import { type HttpTarget, HttpTargets } from './target.ts';
+import { HttpTarget } from './target.ts';
 
 /** HTTP/1.1, HTTP/2, WebSocket, server-sent events and gRPC to targets that speak them. See README.md in this folder. */
 export function createHttp(): WebProtocol<HttpSettings> {
-  const targets = new HttpTargets();
+  const targets = new OpenedTargets((target: Target<HttpSettings>) => new HttpTarget(target));
   return {
     name: 'http',
     prefix: '',

@@ -1,7 +1,7 @@
 import type { Gateway, Inspection, Line } from '../../gateway/protocol.ts';
 import type { Classified } from '../../model/command.ts';
 import type { MaskMethod } from '../../model/decision.ts';
-import { ConfigError, Refusal } from '../../model/errors.ts';
+import { ConfigError } from '../../model/errors.ts';
 import type { Target } from '../../model/target.ts';
 import { type BodyRules, bodyRules } from '../../web/bodies/rules.ts';
 import type { RequestHead } from '../../web/message.ts';
@@ -140,29 +140,6 @@ export class HttpTarget {
     const routes = this.rules.routes === undefined ? 'paths as sent' : `${this.rules.routes.size} routes`;
     const masks = this.#classified.length === 0 ? 'detectors only' : `${this.#classified.length} classified fields`;
     return { ...found, mode: `${routes}, ${settings.detectors ? masks : `${masks}, detectors off`}` };
-  }
-}
-
-/** The targets in use; each is opened with its first request. */
-export class HttpTargets {
-  readonly #opened = new WeakMap<Target<HttpSettings>, HttpTarget>();
-
-  /** Throws Refusal UPSTREAM_UNAVAILABLE where the configuration's files cannot be used; why goes to the operator. */
-  of(target: Target<HttpSettings>, gateway: Gateway): HttpTarget {
-    let opened = this.#opened.get(target);
-    if (opened === undefined) {
-      try {
-        opened = new HttpTarget(target);
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        gateway.log('error', `target ${target.name} cannot be used`, { problem: error.message });
-        throw new Refusal('UPSTREAM_UNAVAILABLE', `the target ${target.name} is not set up properly`, {
-          advice: 'tell its operator to look at the log of the gateway',
-        });
-      }
-      this.#opened.set(target, opened);
-    }
-    return opened;
   }
 }
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { PeerError, Refusal } from '../../model/errors.ts';
+import { connected } from '../../wire/connected.ts';
 import { PacketReader } from '../../wire/packets.ts';
 import { Reads } from '../../wire/reads.ts';
 import { type Address, formatAddress, isLoopback } from './address.ts';
@@ -55,7 +56,7 @@ async function open(address: Address, plain: boolean, signal: AbortSignal): Prom
   const reads = plain ? new Reads(options) : undefined;
   const socket = reads?.socket ?? connectTcp(options);
   try {
-    await once(socket, 'connect', signal);
+    await connected(socket, 'connect', signal);
     return reads ?? socket;
   } catch (error) {
     socket.destroy();
@@ -86,7 +87,7 @@ async function encrypt(socket: Socket, settings: PostgresSettings, signal: Abort
   const { address, tls } = settings;
   const secured = connectTls({ ...(await tlsOptions(settings)), socket });
   try {
-    await once(secured, 'secureConnect', signal);
+    await connected(secured, 'secureConnect', signal);
   } catch (error) {
     secured.destroy();
     signal.throwIfAborted();
@@ -124,27 +125,6 @@ async function tlsOptions({ address, tls, credential }: PostgresSettings): Promi
     ...(certificate === undefined ? {} : { cert: await read(certificate) }),
     ...(key === undefined ? {} : { key: await read(key) }),
   };
-}
-
-/** Resolves at `event`; rejects at an error, at the end of the connection, or when the signal fires. */
-function once(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (finish: () => void) => {
-      for (const [name, listener] of listeners) socket.off(name, listener);
-      signal.removeEventListener('abort', onAbort);
-      finish();
-    };
-    const listeners: readonly [string, (error?: Error) => void][] = [
-      [event, () => settle(resolve)],
-      ['error', (error) => settle(() => reject(error))],
-      ['close', () => settle(() => reject(new Error('the server hung up')))],
-    ];
-    const onAbort = () => settle(() => reject(signal.reason));
-    for (const [name, listener] of listeners) socket.once(name, listener);
-    signal.addEventListener('abort', onAbort, { once: true });
-    // Whoever waits no longer must not be killed by a late error; the ones who use the socket listen themselves.
-    socket.on('error', () => undefined);
-  });
 }
 
 /** A system or TLS error in a few words: its code says most, its text may name files or certificates, never a secret. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { Refusal } from '../../model/errors.ts';
+import { connected } from '../../wire/connected.ts';
 import { type Host, mayConnect } from './addresses.ts';
 
 /** The addresses of a name, numeric. */
@@ -111,7 +112,7 @@ async function openFirst(options: ConnectOptions, addresses: readonly string[], 
       index === addresses.length - 1 ? undefined : AbortSignal.timeout(options.connectMs / addresses.length);
     const socket = connectTcp({ host, port: options.port, autoSelectFamily: false });
     try {
-      await once(socket, 'connect', share === undefined ? signal : AbortSignal.any([signal, share]));
+      await connected(socket, 'connect', share === undefined ? signal : AbortSignal.any([signal, share]));
       return socket;
     } catch (error) {
       socket.destroy();
@@ -131,7 +132,7 @@ async function encrypt(
 ): Promise<Connected> {
   const secured = connectTls({ ...tls, socket });
   try {
-    await once(secured, 'secureConnect', signal);
+    await connected(secured, 'secureConnect', signal);
   } catch (error) {
     secured.destroy();
     signal.throwIfAborted();
@@ -169,27 +170,6 @@ async function tlsOptions(options: ConnectOptions, protocols: readonly string[])
     ...(tls.certificate === undefined ? {} : { cert: await read(tls.certificate) }),
     ...(tls.key === undefined ? {} : { key: await read(tls.key) }),
   };
-}
-
-/** Resolves at `event`; rejects at an error, at the end of the connection, or when the signal fires. */
-function once(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (finish: () => void) => {
-      for (const [name, listener] of listeners) socket.off(name, listener);
-      signal.removeEventListener('abort', onAbort);
-      finish();
-    };
-    const listeners: readonly [string, (error?: Error) => void][] = [
-      [event, () => settle(resolve)],
-      ['error', (error) => settle(() => reject(error))],
-      ['close', () => settle(() => reject(new Error('the target hung up')))],
-    ];
-    const onAbort = () => settle(() => reject(signal.reason));
-    for (const [name, listener] of listeners) socket.once(name, listener);
-    signal.addEventListener('abort', onAbort, { once: true });
-    // Whoever waits no longer must not be killed by a late error; the ones who use the socket listen themselves.
-    socket.on('error', () => undefined);
-  });
 }
 
 /** The promise's outcome, unless the signal fires before. */
