@@ -5,7 +5,7 @@ import { runToEnd } from './run.mjs';
 import { root, setUp } from './setup.mjs';
 
 setUp();
-const missing = ensure(['pgbench', 'pgbouncer']);
+const missing = ensure(['pgbench', 'pgbouncer', 'wrk', 'nginx', 'curl', 'git']);
 if (missing.length > 0) {
   process.stderr.write(
     `sallyport: the benchmark needs ${missing.join(' and ')}: apt-get install ${missing.map((command) => packages[command]).join(' ')}\n`,

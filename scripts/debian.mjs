@@ -9,6 +9,14 @@ export const packages = {
   pg_dump: 'postgresql-client',
   pgbench: 'postgresql',
   pgbouncer: 'pgbouncer',
+  git: 'git',
+  'git-lfs': 'git-lfs',
+  curl: 'curl',
+  wget: 'wget',
+  wrk: 'wrk',
+  nginx: 'nginx-light',
+  curl: 'curl',
+  git: 'git',
 };
 
 /** Where a command is, looking beside PATH into Debian's folders for PostgreSQL's programs. */
