@@ -27,6 +27,8 @@ export interface Analysis {
 export interface Analyser {
   /** Throws Refusal UNPARSABLE, UNSUPPORTED or LIMIT_EXCEEDED, and nothing else; the same for the same text. */
   analyse(text: string): Analysis;
+  /** As `parse`; what was analysed just before is not parsed again. */
+  statements(text: string): readonly Statement[];
 }
 
 export interface AnalyserOptions {
@@ -47,6 +49,7 @@ export function createAnalyser(options: AnalyserOptions = {}): Analyser {
   const shapes = new Generations<Analysis>(cacheSize);
 
   return {
+    statements: parseText,
     analyse(text) {
       const known = texts.get(text);
       if (known !== undefined) return orThrow(known);

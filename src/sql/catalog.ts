@@ -7,6 +7,27 @@ export interface CatalogColumn {
   readonly typeOid: number;
   /** The label of what it holds, such as `pii.ssn`. The gateway can mask it by the relation's oid and this attnum. */
   readonly classification?: string;
+  /** Where the catalog was read with it (see rewrite/column-types.ts): what a mask of the column has to be. */
+  readonly type?: ColumnType;
+  /** Computed from other columns: COPY leaves it out. */
+  readonly generated?: boolean;
+}
+
+/** A column's type as SQL in which every name is qualified, such as `pg_catalog.varchar(20)`, so that search_path does not matter. */
+export interface ColumnType {
+  readonly sql: string;
+  /** The type below any domains. */
+  readonly base: {
+    readonly sql: string;
+    /** Name of a plain type of pg_catalog, such as `int4`; undefined for arrays, enums, composite and other people's types. */
+    readonly name?: string;
+    /** Of `varchar(n)` and `char(n)`. */
+    readonly length?: number;
+  };
+  /** Set for domains. `notNull`: it does not take null. */
+  readonly domain?: { readonly schema: string; readonly name: string; readonly notNull: boolean };
+  /** Where it is not the type's own; as SQL. */
+  readonly collation?: string;
 }
 
 export interface CatalogRelation {
@@ -29,6 +50,10 @@ export interface CatalogRelation {
   };
   /** Code that writing to it runs and nobody reviewed: triggers, defaults, policies, checks. */
   readonly code?: WrittenCode;
+  /** Names of the columns of a primary key that is not deferrable; where the catalog was read with it. */
+  readonly primaryKey?: readonly string[];
+  /** The query of a view with every name outside pg_catalog qualified; where the catalog was read with it. */
+  readonly definition?: string;
 }
 
 export interface WrittenCode {

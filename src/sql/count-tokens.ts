@@ -31,6 +31,29 @@ export function countTokens(source: string, limit: number): number {
   return count;
 }
 
+/**
+ * The first word, quoted text or sign at or after a position, in a text that the grammar has taken; undefined at the end. Signs are
+ * single characters; a prefix such as `U&` is apart from the quotes that follow, `e'…'` is one.
+ */
+export function nextToken(source: string, from: number): { readonly start: number; readonly end: number } | undefined {
+  for (let at = from; at < source.length; ) {
+    const code = source.charCodeAt(at);
+    if (code <= 32) {
+      at += 1;
+      continue;
+    }
+    const comment = afterComment(source, at, code);
+    if (comment < 0) return undefined;
+    if (comment > at) {
+      at = comment;
+      continue;
+    }
+    const after = afterQuotes(source, at, code);
+    return { start: at, end: after > at ? after : afterWord(source, at, code) };
+  }
+  return undefined;
+}
+
 /** Past something in quotes that begins here; `at` where nothing does, -1 where it does not end. */
 function afterQuotes(source: string, at: number, code: number): number {
   if (code === quote || code === identifierQuote) return afterQuoted(source, at, code, false);

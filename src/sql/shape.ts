@@ -45,8 +45,9 @@ function classTable(): Uint8Array {
  * comments, dollar quotes, prefixed or escaped literals, backslashes, casts to names (`::reg…`), numbers glued to something,
  * characters outside ASCII anywhere but in literals. Integers and other numbers have placeholders of their own, as they have types
  * of their own. Leaves no trace of a literal: what depends on a literal's value must not be cached by this key (`shapeSafe`).
+ * `literals` gets where each literal starts and ends, as far as there is a shape.
  */
-export function shapeOf(source: string): Shape | undefined {
+export function shapeOf(source: string, literals?: number[]): Shape | undefined {
   const { length } = source;
   if (length > maxLength) return undefined;
   let key = '';
@@ -65,12 +66,14 @@ export function shapeOf(source: string): Shape | undefined {
       const placeholder = end < 0 || isCounted(source, at) ? undefined : numberPlaceholder(source, at, end);
       if (placeholder === undefined) return undefined;
       key += source.slice(copied, at) + placeholder;
+      literals?.push(at, end);
       copied = at = end;
     } else if (kind === QUOTE) {
       // E'…', B'…', X'…', N'…' end in a letter and were caught there; U&'…' here.
       const end = source.charCodeAt(at - 1) === 38 ? -1 : afterLiteral(source, at + 1, length);
       if (end < 0) return undefined;
       key += source.slice(copied, at) + STRING;
+      literals?.push(at, end);
       copied = at = end;
     } else if (kind === IDENTIFIER_QUOTE) {
       at = source.charCodeAt(at - 1) === 38 ? -1 : afterIdentifier(source, at + 1, length);

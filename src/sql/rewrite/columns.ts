@@ -42,7 +42,7 @@ export class ColumnReader {
     if (path.length > 2) this.#unqualify(fields, path, level);
     const name = path.at(-1) ?? '';
     const qualifier = path.length > 1 ? path.at(-2) : undefined;
-    if (name === '*') return this.#star(qualifier, level, use);
+    if (name === '*') return this.#star(fields, qualifier, level, use);
     this.#column(fields, qualifier, name, level, use);
   }
 
@@ -87,13 +87,19 @@ export class ColumnReader {
     this.#all(source, use);
   }
 
-  #star(qualifier: string | undefined, level: Level, use: Use): undefined {
-    if (qualifier !== undefined) {
-      const source = findSource(qualifier, level);
-      if (source !== undefined) this.#row(source, use);
+  #star(fields: Fields, qualifier: string | undefined, level: Level, use: Use): undefined {
+    const found = qualifier === undefined ? undefined : findSource(qualifier, level);
+    const own = qualifier === undefined ? level.sources.filter((source) => source.qualifiedOnly !== true) : [];
+    const sources = found === undefined ? own : [found];
+    if (!this.#rewriting.isBare(fields) || sources.some(({ target }) => target !== undefined)) {
+      for (const source of sources) this.#row(source, use);
       return undefined;
     }
-    for (const source of level.sources) if (source.qualifiedOnly !== true) this.#row(source, use);
+    this.#rewriting.star(fields, sources);
+    for (const source of sources) {
+      source.replacement?.all();
+      this.#all(source, use);
+    }
   }
 
   #all(source: Source, use: Use): undefined {

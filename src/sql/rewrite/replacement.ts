@@ -46,6 +46,15 @@ export class Replacement {
     this.#all = true;
   }
 
+  /** Every column is asked for by a `*` that can be written out. */
+  all(): undefined {
+    this.#all = true;
+  }
+
+  get showsSystemColumns(): boolean {
+    return this.#system.size > 0;
+  }
+
   systemColumn(name: string): undefined {
     this.#system.add(name);
   }
@@ -55,10 +64,7 @@ export class Replacement {
     const { relation } = this.protection;
     const [system] = this.#system;
     if (system !== undefined && (this.#starred || this.#inlined !== undefined)) {
-      throw new Unsafe(
-        `${system} of ${relation.name} cannot be read beside all of its columns at once`,
-        'name the columns that you need instead of *, or leave it out',
-      );
+      throw systemColumnLost(relation.name, system);
     }
     const { start, end, only, whole, alias, sample } = this.#place;
     const columns = selectList(this.protection, keyedPass, this.#all ? undefined : this.#used);
@@ -78,6 +84,13 @@ export class Replacement {
     const columns = relation.columns.map(({ name }) => quoted(name)).join(', ');
     return `(${this.#inlined}) AS ${quoted(relation.name)} (${columns})`;
   }
+}
+
+export function systemColumnLost(relation: string, column: string): Unsafe {
+  return new Unsafe(
+    `${column} of ${relation} cannot be read beside all of its columns at once`,
+    'name the columns that you need instead of *, or leave it out',
+  );
 }
 
 export function tableSql({ relation }: Protection): string {

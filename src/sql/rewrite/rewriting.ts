@@ -4,11 +4,19 @@ import { Unsafe } from '../unsafe.ts';
 import type { Use } from './columns.ts';
 import type { Naming } from './naming.ts';
 import type { MaskedColumn, Protection, Protections } from './protection.ts';
-import { quoted } from './quote.ts';
-import type { Place, Replacement } from './replacement.ts';
+import { quoted, quotedPath } from './quote.ts';
+import { type Place, type Replacement, systemColumnLost } from './replacement.ts';
 import type { Source } from './scope.ts';
 import { Splices } from './splices.ts';
 import { Tokens } from './tokens.ts';
+
+/** A mask that looks at a column, as it stands in the text; `expression` is SQL over the columns of `schema.table`. */
+export interface ReadingMask {
+  readonly schema: string;
+  readonly table: string;
+  readonly column: string;
+  readonly expression: string;
+}
 
 export interface RewritingParts {
   readonly catalog: Catalog;
@@ -38,6 +46,7 @@ export class Rewriting {
   readonly #keyedPass: boolean;
   readonly #source: string;
   readonly #bare = new Set<Fields>();
+  readonly #stars: { readonly column: Fields; readonly sources: readonly Source[] }[] = [];
   #tokens: Tokens | undefined;
 
   constructor(source: string, parts: RewritingParts) {
@@ -72,8 +81,20 @@ export class Rewriting {
     if (use.shown !== true) this.flows.add(label);
   }
 
+  /** Masks in it that look at their columns. */
+  get reading(): readonly ReadingMask[] {
+    return [...this.protected].flatMap(({ relation: { schema, name: table }, masks }) =>
+      [...masks].flatMap(([column, masked]) =>
+        masked.mask.reads && !this.passes(masked)
+          ? [{ schema, table, column, expression: masked.mask.sql(quoted(column)) }]
+          : [],
+      ),
+    );
+  }
+
   /** Throws Unsafe for a text in which things are not where the tree says. */
   result(): string {
+    this.#writeStars();
     for (const replacement of this.replacements) replacement.splice(this.splices, this.#keyedPass);
     return this.splices.empty ? this.#source : this.splices.applyTo(this.#source);
   }
@@ -145,6 +166,29 @@ export class Rewriting {
     const bare = this.#bare.has(column) && this.tokens.text(this.#index(column) - 1) !== '(';
     if (bare) this.splices.replace(start, end, `(${sql}) AS ${name}`);
     else this.splices.replace(start, end, nameless ? `(${sql})` : `(SELECT ${sql} AS ${name})`);
+  }
+
+  /** A `*` that is an item of a SELECT list by itself, and what it stands for. */
+  star(column: Fields, sources: readonly Source[]): undefined {
+    this.#stars.push({ column, sources });
+  }
+
+  isBare(column: Fields): boolean {
+    return this.#bare.has(column);
+  }
+
+  /** Where a sub-select has to show system columns, `*` must not: it is written out. */
+  #writeStars(): undefined {
+    for (const { column, sources } of this.#stars) {
+      const shows = sources.find(({ replacement }) => replacement?.showsSystemColumns === true);
+      if (shows === undefined) continue;
+      const lists = sources.map(({ alias, columns, merged }) =>
+        merged === true || alias === '' ? undefined : columns?.map((name) => quotedPath(alias, name)),
+      );
+      if (lists.includes(undefined)) throw systemColumnLost(shows.alias, 'a system column');
+      const { start, end } = this.columnRange(column);
+      this.splices.replace(start, end, lists.flat().join(', '));
+    }
   }
 
   /** It is all that an item of a SELECT or RETURNING list has. */

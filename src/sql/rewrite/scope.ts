@@ -19,6 +19,8 @@ export interface Source {
   readonly target?: Protection;
   /** Its columns can only be named with the alias in front. */
   readonly qualifiedOnly?: boolean;
+  /** USING or NATURAL makes one of its columns and others: `*` shows them once. */
+  merged?: boolean;
   /** Columns that the outputs of the query look at, for GROUP BY. */
   readonly used: Set<string>;
 }

@@ -208,6 +208,7 @@ export class Walk {
     for (const name of operatorsOf('JoinExpr', fields)) this.code.operator(name);
     const shared = namesIn(fields.usingClause);
     for (const source of joined) {
+      if (fields.isNatural === true || shared.length > 0) source.merged = true;
       if (fields.isNatural === true) {
         source.replacement?.star();
         for (const mask of source.masked.values()) this.rewriting.read(mask, use);

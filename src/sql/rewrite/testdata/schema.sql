@@ -21,3 +21,8 @@ create view over_views as select r.id, s.loud, d.ssn from rich r join shouting s
 create view by_ssn as select last4, count(*) as many, min(name) as first from people group by last4;
 create view unrelated as select id, note, total from orders where total > 10;
 create materialized view copies as select id, name, ssn from people;
+create table watched (id int, body text);
+create function copy_ssn() returns trigger language plpgsql as
+  $$ begin new.body := (select ssn from people where id = new.id); return new; end $$;
+create trigger copies_ssn before insert or update on watched for each row execute function copy_ssn();
+create table stamped (id int, body text default current_setting('x.y', true));
