@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
@@ -142,7 +142,10 @@ describe('the pages on the code', () => {
     const wrong = complaints((found, file) => {
       if (!file.startsWith('src/')) return [];
       const inText = [...found.inline, ...found.blocks.flatMap(({ text }) => text.match(/[\w-]+\.ts\b/g) ?? [])];
-      return inText.filter((name) => /^[\w-]+\.ts$/.test(name) && !existsSync(join(root, dirname(file), name)));
+      const there = new Set(
+        readdirSync(join(root, dirname(file)), { recursive: true, encoding: 'utf8' }).map((path) => basename(path)),
+      );
+      return inText.filter((name) => /^[\w-]+\.ts$/.test(name) && !there.has(name));
     });
     expect(wrong).toEqual([]);
   });
