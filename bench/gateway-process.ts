@@ -4,7 +4,7 @@ import { createLogger } from '../src/logger.ts';
 
 /**
  * The gateway as the process of its own that is measured: `gateway-process.ts [--without-recording] CONFIG`. Tells its parent
- * where it listens; ends on SIGTERM or when the parent is gone.
+ * its ports; ends on SIGTERM or when the parent is gone.
  */
 
 const { values, positionals } = parseArgs({
@@ -45,4 +45,4 @@ void running.failed.then((error) => {
   process.stderr.write(`gateway: ${error.message}\n`);
   process.exit(1);
 });
-process.send?.({ port: running.addresses.postgres?.port });
+process.send?.({ ports: Object.fromEntries(Object.entries(running.addresses).map(([key, { port }]) => [key, port])) });

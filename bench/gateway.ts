@@ -8,7 +8,8 @@ import type { TestIssuer } from '../test/support/issuer.ts';
 import type { Children } from './children.ts';
 
 export interface BenchGateway {
-  readonly port: number;
+  /** By the key of `listen`. */
+  readonly ports: Readonly<Record<string, number>>;
   readonly process: ChildProcess;
   stop(): Promise<void>;
 }
@@ -16,24 +17,14 @@ export interface BenchGateway {
 export interface GatewayOptions {
   readonly folder: string;
   readonly issuer: TestIssuer;
-  readonly database: { readonly port: number; readonly name: string; readonly user: string };
-  /** PEM file of the database's authority; without it the database is reached in the clear. */
-  readonly databaseCa: string | undefined;
-  readonly maxConnections: number;
+  /** What it listens for besides the API. */
+  readonly listen: 'postgres' | 'http';
+  /** The configuration's section of that name. */
+  readonly targets: Readonly<Record<string, object>>;
   readonly recording: boolean;
   /** Folder for a CPU profile. */
   readonly profile: string | undefined;
 }
-
-/**
- * Targets of one database, by the controls that they have on. `full` has them all; identity, policy and the durable intent
- * are always on, and recording is as the gateway was started.
- */
-export const targets = {
-  plain: { detectors: false },
-  masked: { detectors: false, classify: { 'public.wide.c4': 'pii.contact' } },
-  full: { detectors: true, classify: { 'public.wide.c4': 'pii.contact' } },
-} as const;
 
 const program = fileURLToPath(new URL('gateway-process.ts', import.meta.url));
 const policy = fileURLToPath(new URL('bench.cedar', import.meta.url));
@@ -54,24 +45,16 @@ export async function startGateway(options: GatewayOptions, children: Children):
   const exited = once(child, 'exit').then(([code]) => {
     throw new Error(`the gateway ended while starting (status ${code})`);
   });
-  const [message] = (await Promise.race([once(child, 'message'), exited])) as [{ readonly port: number }];
+  const [message] = (await Promise.race([once(child, 'message'), exited])) as [
+    { readonly ports: BenchGateway['ports'] },
+  ];
   exited.catch(() => undefined); // Its end is noticed by whoever talks to it from now on.
-  return { port: message.port, process: child, stop: () => children.stop(child, 'SIGTERM', 20_000) };
+  return { ports: message.ports, process: child, stop: () => children.stop(child, 'SIGTERM', 20_000) };
 }
 
-function configuration({ issuer, database, databaseCa, maxConnections }: GatewayOptions) {
-  const upstream = {
-    protocol: 'postgres',
-    address: `127.0.0.1:${database.port}`,
-    database: database.name,
-    tls:
-      databaseCa === undefined ? { mode: 'disable' } : { mode: 'verify-full', ca: databaseCa, serverName: 'localhost' },
-    credential: { user: database.user },
-    labels: { env: 'prod' },
-    maxConnections,
-  };
+function configuration({ issuer, listen, targets }: GatewayOptions) {
   return {
-    listen: { api: '127.0.0.1:0', postgres: '127.0.0.1:0' },
+    listen: { api: '127.0.0.1:0', [listen]: '127.0.0.1:0' },
     data: './data',
     origin: 'bench.example/audit',
     issuers: [
@@ -83,9 +66,7 @@ function configuration({ issuer, database, databaseCa, maxConnections }: Gateway
         groups: { claims: 'groups' },
       },
     ],
-    targets: Object.fromEntries(
-      Object.entries(targets).map(([name, controls]) => [name, { ...upstream, ...controls }]),
-    ),
+    targets,
     policies: './policies',
     limits: { login: '60s' },
     plaintext: { loopback: true },

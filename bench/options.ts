@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 export interface Options {
   /** About a minute: fewer scenarios and rounds. Shows that everything runs; its figures are indications. */
   readonly quick: boolean;
-  /** TLS from the client to the proxy and from the proxy to the database. */
+  /** TLS from the client to the proxy and from the proxy to the database; HTTP and git stay in the clear. */
   readonly tls: boolean;
   /** Run the scenarios whose name begins with this. */
   readonly only: string | undefined;
@@ -18,15 +18,17 @@ export interface Options {
 
 export const usage = `usage: npm run bench -- [options]
 
-Measures a PostgreSQL server directly, through PgBouncer and through Sallyport, taking turns.
+Measures PostgreSQL directly, through PgBouncer and through Sallyport, and HTTP and git directly, through
+nginx and through Sallyport, taking turns.
 
   --quick          about a minute; fewer scenarios, one round of each
-  --tls            TLS on both sides of the proxies
+  --tls            TLS on both sides of the proxies (PostgreSQL)
   --only NAME      the scenarios whose name begins with NAME:
-                   simple-1 simple-8 simple-32, extended-…, prepared-…, tpcb-8, rows, idle
+                   simple-1 simple-8 simple-32, extended-…, prepared-…, tpcb-8, rows, idle,
+                   http-1 http-8 http-32, http-large, http-mask, git-clone
   --json FILE      write every measurement to FILE
   --rounds N       rounds for each scenario
-  --seconds N      seconds for each pgbench run
+  --seconds N      seconds for each run of pgbench and wrk
   --profile DIR    write a CPU profile of the gateway to DIR
 `;
 

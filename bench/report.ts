@@ -1,10 +1,23 @@
 import { disturbed, type ForeignLoad } from './foreign-load.ts';
+import { type WebPath, type WebResult, type WrkResult, webPaths } from './http-small.ts';
 import type { IdleResult } from './idle-connections.ts';
 import { type LargePath, type LargeResult, largePaths } from './large-result.ts';
 import { type SmallPath, type SmallResult, smallPaths } from './small-statements.ts';
 import { difference, ratio, spread } from './statistics.ts';
 import { cell, number, table } from './table.ts';
-import { type Figure, figures, judge, type Result, speeds, verdictOf } from './targets.ts';
+import {
+  type Figure,
+  figures,
+  grown,
+  judge,
+  type Result,
+  speeds,
+  transferSeconds,
+  transferSpeeds,
+  verdictOf,
+  webFigures,
+} from './targets.ts';
+import type { Transfer, TransferResult } from './transfers.ts';
 
 /** The result of one scenario as text. Every figure is the median of the rounds, with the smallest and the largest. */
 export function report(result: Result): string {
@@ -15,10 +28,14 @@ export function report(result: Result): string {
       return reportLarge(result);
     case 'idle':
       return reportIdle(result);
+    case 'web':
+      return reportWeb(result);
+    case 'transfer':
+      return reportTransfer(result);
   }
 }
 
-const names = { direct: 'direct', pgbouncer: 'PgBouncer', sallyport: 'Sallyport' };
+const names = { direct: 'direct', pgbouncer: 'PgBouncer', nginx: 'nginx', sallyport: 'Sallyport' };
 
 function reportSmall(result: SmallResult): string {
   const { scenario, rounds, durableWrite, foreign } = result;
@@ -83,6 +100,60 @@ function reportIdle({ connections, paths }: IdleResult): string {
   return [
     `idle: ${number(connections)} idle connections`,
     table(['', 'MB before', 'MB with them', 'kB each'], rows),
+  ].join('\n');
+}
+
+function reportWeb(result: WebResult): string {
+  const { scenario, rounds, durableWrite, foreign } = result;
+  const column = (path: WebPath, figure: keyof Omit<WrkResult, 'foreign'>) => webFigures(result, path, figure);
+  const times = (base: WebPath, path: WebPath, figure: 'rps' | 'cpuPerRequest') =>
+    webPaths.indexOf(path) <= webPaths.indexOf(base) ? '' : cell(ratio(column(path, figure), column(base, figure)), 2);
+  const work = webPaths.map((path) => [
+    names[path],
+    cell(spread(column(path, 'rps'))),
+    times('direct', path, 'rps'),
+    times('nginx', path, 'rps'),
+    path === 'direct' ? '' : cell(spread(column(path, 'cpuPerRequest')), 1),
+    times('nginx', path, 'cpuPerRequest'),
+  ]);
+  const waiting = webPaths.map((path) => [
+    names[path],
+    ...(['p50', 'p99'] as const).flatMap((figure) => [
+      cell(spread(column(path, figure))),
+      path === 'direct' ? '' : cell(difference(column(path, figure), column('direct', figure))),
+    ]),
+  ]);
+  const connections = scenario.connections === 1 ? '1 connection' : `${scenario.connections} connections`;
+  return [
+    `${scenario.name}: GET of a small JSON reply, ${connections}, ${roundsText(rounds.direct.length)}`,
+    table(['', 'requests/s', '× direct', '× nginx', 'CPU µs/request', '× nginx'], work),
+    table(['', 'p50 µs', 'added', 'p99 µs', 'added'], waiting),
+    `  durable write ${cell(spread(durableWrite))} µs · ${foreignText(foreign)}`,
+  ].join('\n');
+}
+
+function reportTransfer(result: TransferResult): string {
+  const { name, title, paths, foreign } = result;
+  const rows = paths.map(({ label, rounds }, index) => {
+    const of = (pick: (run: Transfer) => number | undefined) => spread(rounds.map((run) => pick(run) ?? Number.NaN));
+    const proxied = of(({ cpuMsPerMb }) => cpuMsPerMb);
+    const through = !Number.isNaN(proxied.median);
+    return [
+      label,
+      cell(spread(transferSeconds(result, index)), 2),
+      index === 0 ? '' : cell(ratio(transferSeconds(result, index), transferSeconds(result, 0)), 2),
+      cell(spread(transferSpeeds(result, index))),
+      index === 0 ? '' : cell(ratio(transferSpeeds(result, index), transferSpeeds(result, 0)), 2),
+      through ? cell(proxied, 2) : '',
+      through ? cell(of(({ peak }) => (peak === undefined ? undefined : peak / 1e6))) : '',
+      through ? cell(of(grown)) : '',
+    ];
+  });
+  const head = ['', 'seconds', '× direct', 'MB/s', '× direct', 'CPU ms/MB', 'peak MB', 'grown MB'];
+  return [
+    `${name}: ${title}, ${roundsText(paths[0]!.rounds.length)}`,
+    table(head, rows),
+    `  ${foreignText(foreign)}`,
   ].join('\n');
 }
 

@@ -1,17 +1,27 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { measureDurableWrite } from './durable-write.ts';
+import { gitClone } from './git-clone.ts';
+import { type Ground, withGround } from './ground.ts';
+import { measureWeb, webScenarios } from './http-small.ts';
+import { largeBody, maskedDocument } from './http-transfers.ts';
 import { measureIdle } from './idle-connections.ts';
 import { measureLarge } from './large-result.ts';
 import { type Options, readOptions, usage } from './options.ts';
 import { report, reportTargets } from './report.ts';
 import { measureSmall, smallScenarios } from './small-statements.ts';
 import { judge, type Result, verdictOf } from './targets.ts';
-import { maxConnections, type World, withWorld } from './world.ts';
+import { measureTransfers } from './transfers.ts';
+import { buildWebWorld } from './web-world.ts';
+import { buildWorld, maxConnections } from './world.ts';
 
-/** `npm run bench`: measures a database directly, through PgBouncer and through Sallyport. See docs/performance.md. */
+/** `npm run bench`: measures servers directly, through PgBouncer or nginx, and through Sallyport. See docs/performance.md. */
 
-const quickScenarios = new Set(['simple-1', 'simple-32', 'extended-8', 'tpcb-8', 'rows', 'idle']);
+const postgresScenarios = [...smallScenarios.map(({ name }) => name), 'rows', 'idle'];
+const transfers = ['http-large', 'http-mask', 'git-clone'];
+const webNames = [...webScenarios.map(({ name }) => name), ...transfers];
+const quickPostgres = ['simple-1', 'simple-32', 'extended-8', 'tpcb-8', 'rows', 'idle'];
+const quickScenarios = new Set([...quickPostgres, 'http-1', 'http-32', ...transfers]);
 
 async function main(): Promise<void> {
   const options = readArguments();
@@ -19,7 +29,7 @@ async function main(): Promise<void> {
   const controller = new AbortController();
   stopOnSignals(controller);
   try {
-    await withWorld(options, controller.signal, tell, (world) => measure(options, world));
+    await withGround(controller.signal, tell, (ground) => measure(options, ground));
   } catch (error) {
     if (!controller.signal.aborted) throw error;
     tell(`${String((controller.signal.reason as Error).message)}; everything is stopped`);
@@ -42,23 +52,57 @@ function readArguments(): Options | undefined {
 }
 
 function selected({ quick, only }: Options): ReadonlySet<string> {
-  const all = [...smallScenarios.map(({ name }) => name), 'rows', 'idle'];
   return new Set(
-    all.filter((name) => (only === undefined ? !quick || quickScenarios.has(name) : name.startsWith(only))),
+    [...postgresScenarios, ...webNames].filter((name) =>
+      only === undefined ? !quick || quickScenarios.has(name) : name.startsWith(only),
+    ),
   );
 }
 
-async function measure(options: Options, world: World): Promise<void> {
-  const names = selected(options);
-  const rounds = options.rounds ?? (options.quick ? 1 : 7);
-  const seconds = options.seconds ?? (options.quick ? 1 : 2);
+async function measure(options: Options, ground: Ground): Promise<void> {
+  const plan = planOf(options);
   const results: Result[] = [];
   const add = (result: Result) => {
     results.push(result);
     process.stdout.write(`${report(result)}\n\n`);
   };
-  const machine = describeMachine(world);
-  process.stdout.write(`\n${machine.join('\n')}\n${options.tls ? 'TLS on both sides\n' : ''}\n`);
+  const machine = describeMachine(ground);
+  process.stdout.write(`\n${machine.join('\n')}\n${options.tls ? 'PostgreSQL with TLS on both sides\n' : ''}`);
+  if (postgresScenarios.some((name) => plan.names.has(name))) await measurePostgres(options, plan, ground, add);
+  if (webNames.some((name) => plan.names.has(name))) await measureHttpAndGit(options, plan, ground, add);
+  process.stdout.write(`${reportTargets(results)}\n`);
+  if (options.quick) process.stdout.write('\nA quick run: figures are indications.\n');
+  if (options.json === undefined) return;
+  const { rounds, seconds } = plan;
+  const verdicts = judge(results).map((target) => ({ ...target, verdict: verdictOf(target) }));
+  writeFileSync(
+    options.json,
+    `${JSON.stringify({ machine, options, rounds, seconds, results, targets: verdicts }, undefined, 1)}\n`,
+  );
+}
+
+interface Plan {
+  readonly names: ReadonlySet<string>;
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+function planOf(options: Options): Plan {
+  return {
+    names: selected(options),
+    rounds: options.rounds ?? (options.quick ? 1 : 7),
+    seconds: options.seconds ?? (options.quick ? 1 : 2),
+  };
+}
+
+async function measurePostgres(
+  options: Options,
+  { names, rounds, seconds }: Plan,
+  ground: Ground,
+  add: (result: Result) => void,
+): Promise<void> {
+  const world = await buildWorld(ground, options.tls);
+  process.stdout.write(`PostgreSQL ${world.postgres.version} · ${world.pgbouncer.version}\n\n`);
   const small = smallScenarios.filter(({ name }) => names.has(name));
   if (small.length > 0) {
     const gateway = await world.startGateway(options.profile === undefined ? {} : { profile: options.profile });
@@ -67,21 +111,34 @@ async function measure(options: Options, world: World): Promise<void> {
   }
   if (names.has('rows')) add(await measureLarge(world, rounds));
   if (names.has('idle')) add(await measureIdle(world, Math.min(1000, maxConnections)));
-  process.stdout.write(`${reportTargets(results)}\n`);
-  if (options.quick) process.stdout.write('\nA quick run: figures are indications.\n');
-  if (options.json === undefined) return;
-  const verdicts = judge(results).map((target) => ({ ...target, verdict: verdictOf(target) }));
-  writeFileSync(
-    options.json,
-    `${JSON.stringify({ machine, options, rounds, seconds, results, targets: verdicts }, undefined, 1)}\n`,
-  );
+  await world.stop();
 }
 
-function describeMachine(world: World): readonly string[] {
-  const disk = measureDurableWrite(world.folder, 500);
+async function measureHttpAndGit(
+  { profile }: Options,
+  { names, rounds, seconds }: Plan,
+  ground: Ground,
+  add: (result: Result) => void,
+): Promise<void> {
+  const world = await buildWebWorld(ground, names.has('git-clone'));
+  const git = world.git === undefined ? '' : ` · git ${world.git.version}`;
+  process.stdout.write(`${world.origin.version}${git}\n\n`);
+  const { signal } = world;
+  const gateway = await world.startWebGateway(profile);
+  for (const scenario of webScenarios) {
+    if (names.has(scenario.name)) add(await measureWeb(scenario, gateway, world, { rounds, seconds }));
+  }
+  if (names.has('http-large')) add(await measureTransfers(largeBody(gateway, world), rounds, signal));
+  if (names.has('http-mask')) add(await measureTransfers(maskedDocument(gateway, world), rounds, signal));
+  if (world.git !== undefined) add(await measureTransfers(gitClone(world.git, gateway, world), rounds, signal));
+  await gateway.stop();
+}
+
+function describeMachine({ folder }: Ground): readonly string[] {
+  const disk = measureDurableWrite(folder, 500);
   const memory = Math.round(totalmem() / 2 ** 30);
   return [
-    `PostgreSQL ${world.postgres.version} · ${world.pgbouncer.version} · Node ${process.version} · Linux ${release()}`,
+    `Node ${process.version} · Linux ${release()}`,
     `${availableParallelism()} CPUs (${cpus()[0]?.model.trim()}), ${memory} GB · durable write of 200 bytes: ${disk.toFixed(0)} µs (p50)`,
   ];
 }

@@ -1,10 +1,12 @@
 import { disturbed } from './foreign-load.ts';
+import type { WebPath, WebResult, WrkResult } from './http-small.ts';
 import type { IdleResult } from './idle-connections.ts';
 import type { LargePath, LargeResult } from './large-result.ts';
 import type { SmallPath, SmallResult } from './small-statements.ts';
 import { difference, pairwise, ratio, type Spread, spread } from './statistics.ts';
+import type { Transfer, TransferResult } from './transfers.ts';
 
-export type Result = SmallResult | LargeResult | IdleResult;
+export type Result = SmallResult | LargeResult | IdleResult | WebResult | TransferResult;
 
 /** What Sallyport wants to reach with every control on. */
 export interface Target {
@@ -33,6 +35,10 @@ export function verdictOf({ reached, better, floor, aim, disturbed }: Target): V
 
 /** Ratios and differences are taken round by round, and the median of those is judged. */
 export function judge(results: readonly Result[]): readonly Target[] {
+  return [...judgePostgres(results), ...judgeHttpAndGit(results)];
+}
+
+function judgePostgres(results: readonly Result[]): readonly Target[] {
   const busy = small(results, 'simple-32');
   const lone = small(results, 'simple-1');
   const large = results.find((result) => result.kind === 'large');
@@ -103,6 +109,89 @@ export function judge(results: readonly Result[]): readonly Target[] {
       reached: idle && spread([idle.paths.sallyport.after / 1e6]),
     },
   ];
+}
+
+function judgeHttpAndGit(results: readonly Result[]): readonly Target[] {
+  const busy = results.find(
+    (result): result is WebResult => result.kind === 'web' && result.scenario.name === 'http-32',
+  );
+  const [large, masked, clone] = ['http-large', 'http-mask', 'git-clone'].map((name) =>
+    results.find((result): result is TransferResult => result.kind === 'transfer' && result.name === name),
+  );
+  const noisy = (result: WebResult | TransferResult | undefined) => result !== undefined && disturbed(result.foreign);
+  const higher = { digits: 2, better: 'higher', aim: undefined } as const;
+  const lower = { ...higher, better: 'lower' } as const;
+  return [
+    {
+      text: 'small HTTP requests, 32 connections: requests per second',
+      ...higher,
+      unit: '× nginx',
+      floor: 0.45,
+      disturbed: noisy(busy),
+      reached: busy && ratio(webFigures(busy, 'sallyport', 'rps'), webFigures(busy, 'nginx', 'rps')),
+    },
+    {
+      text: 'HTTP body of 100 MB',
+      ...higher,
+      unit: '× direct',
+      floor: 0.85,
+      disturbed: noisy(large),
+      reached: large && ratio(transferSpeeds(large, sallyport(large)), transferSpeeds(large, 0)),
+    },
+    {
+      text: 'the same: memory that it takes',
+      ...lower,
+      digits: 0,
+      unit: 'MB',
+      floor: 64,
+      disturbed: false, // Memory does not depend on who else has the CPU.
+      reached: large && spread(large.paths[sallyport(large)]!.rounds.map(grown)),
+    },
+    {
+      text: 'JSON reply of 10 MB, masked, with detectors, recorded',
+      ...higher,
+      digits: 0,
+      unit: 'MB/s',
+      floor: 100,
+      disturbed: noisy(masked),
+      reached: masked && spread(transferSpeeds(masked, sallyport(masked))),
+    },
+    {
+      text: 'git clone of 200 MB, recorded: time',
+      ...lower,
+      unit: '× direct',
+      floor: 1.3,
+      disturbed: noisy(clone),
+      reached: clone && ratio(transferSeconds(clone, sallyport(clone)), transferSeconds(clone, 0)),
+    },
+  ];
+}
+
+export function webFigures(
+  result: WebResult,
+  path: WebPath,
+  figure: keyof Omit<WrkResult, 'foreign'>,
+): readonly number[] {
+  return result.rounds[path].map((round) => round[figure] ?? Number.NaN);
+}
+
+/** Which of the paths is the gateway's. */
+function sallyport({ paths }: TransferResult): number {
+  return paths.findIndex(({ label }) => label.startsWith('Sallyport'));
+}
+
+export function transferSeconds({ paths }: TransferResult, path: number): readonly number[] {
+  return paths[path]!.rounds.map(({ seconds }) => seconds);
+}
+
+/** MB/s of what the server sends, whatever masking makes of it. */
+export function transferSpeeds(result: TransferResult, path: number): readonly number[] {
+  return transferSeconds(result, path).map((seconds) => result.size / 1e6 / seconds);
+}
+
+/** MB by which the process grew at most. */
+export function grown({ peak, before }: Transfer): number {
+  return peak === undefined || before === undefined ? Number.NaN : Math.max(0, peak - before) / 1e6;
 }
 
 function small(results: readonly Result[], name: string): SmallResult | undefined {

@@ -1,19 +1,17 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { testAuthority } from '../test/support/certificates.ts';
-import { startTestIssuer, type TestIssuer } from '../test/support/issuer.ts';
-import { Children } from './children.ts';
+import type { Children } from './children.ts';
 import { fillDatabase } from './database.ts';
 import type { Endpoint } from './endpoint.ts';
-import { type BenchGateway, startGateway, type targets } from './gateway.ts';
-import type { Options } from './options.ts';
+import type { BenchGateway } from './gateway.ts';
+import type { Ground } from './ground.ts';
 import type { PgbenchTools } from './pgbench.ts';
 import { type PgBouncer, startPgBouncer } from './pgbouncer.ts';
 import { postgresPrograms } from './postgres-programs.ts';
 import { type PostgresServer, startPostgres } from './postgres-server.ts';
 
-/** Everything that is measured, running. */
+/** Everything that is measured of PostgreSQL, running. */
 export interface World {
   readonly postgres: PostgresServer;
   readonly pgbouncer: PgBouncer;
@@ -28,53 +26,32 @@ export interface World {
   through(gateway: BenchGateway, target: keyof typeof targets): Endpoint;
   /** A fresh one, with an empty data folder. */
   startGateway(options?: { readonly recording?: boolean; readonly profile?: string }): Promise<BenchGateway>;
+  /** So that what is measured next has the machine for itself. */
+  stop(): Promise<void>;
 }
+
+/**
+ * Targets of one database, by the controls that they have on. `full` has them all; identity, policy and the durable intent
+ * are always on, and recording is as the gateway was started.
+ */
+const targets = {
+  plain: { detectors: false },
+  masked: { detectors: false, classify: { 'public.wide.c4': 'pii.contact' } },
+  full: { detectors: true, classify: { 'public.wide.c4': 'pii.contact' } },
+} as const;
 
 const database = 'bench';
 const user = 'bench';
 /** Clients of the largest scenario, and some to spare. */
 export const maxConnections = 1100;
-const tmpfsMagic = 0x01021994;
 
-/** Builds the world and hands it to `work`; whatever happens, everything is stopped and removed afterwards. */
-export async function withWorld(
-  options: Options,
-  signal: AbortSignal,
-  tell: (line: string) => void,
-  work: (world: World) => Promise<void>,
-): Promise<void> {
-  const children = new Children();
-  const stack = new AsyncDisposableStack();
-  try {
-    const folder = mkdtempSync(join(diskFolder(), 'sallyport-bench-'));
-    const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-    process.once('exit', remove);
-    stack.defer(remove);
-    chmodSync(folder, 0o755); // The database's user has to get to its part.
-    stack.defer(() => children.stopAll());
-    await work(await build(folder, options, signal, tell, children, stack));
-  } finally {
-    await stack.disposeAsync();
-  }
-}
-
-async function build(
-  folder: string,
-  options: Options,
-  signal: AbortSignal,
-  tell: (line: string) => void,
-  children: Children,
-  stack: AsyncDisposableStack,
-): Promise<World> {
-  const authority = options.tls ? await testAuthority('benchmark authority') : undefined;
+/** Starts PostgreSQL and PgBouncer and fills the database. */
+export async function buildWorld(ground: Ground, tls: boolean): Promise<World> {
+  const { children, signal, folder, part, tell } = ground;
+  const authority = tls ? await testAuthority('benchmark authority') : undefined;
   const certificate = await authority?.server('localhost', '127.0.0.1');
   const databaseCa = authority === undefined ? undefined : join(folder, 'ca.crt');
   if (authority !== undefined && databaseCa !== undefined) writeFileSync(databaseCa, authority.certificate);
-  const part = (name: string) => {
-    const path = join(folder, name);
-    mkdirSync(path, { recursive: true });
-    return path;
-  };
 
   const programs = postgresPrograms();
   tell('starting PostgreSQL');
@@ -83,14 +60,14 @@ async function build(
     children,
     signal,
   );
-  stack.defer(() => children.stop(postgres.process, 'SIGQUIT', 10_000));
+  ground.defer(() => children.stop(postgres.process, 'SIGQUIT', 10_000));
   const known = { port: postgres.port, name: database, user };
   const superuser: Endpoint = {
     port: postgres.port,
     database: 'postgres',
     user: postgres.superuser,
     password: '',
-    tls: options.tls,
+    tls,
   };
   const direct: Endpoint = { ...superuser, database, user };
   const tools: PgbenchTools = { program: programs.pgbench, folder: part('pgbench'), children, signal };
@@ -103,11 +80,20 @@ async function build(
     children,
     signal,
   );
-  stack.defer(() => children.stop(pgbouncer.process, 'SIGTERM', 5000));
-  const issuer = await startTestIssuer();
-  stack.defer(() => issuer.close());
-  const token = await tokenOf(issuer);
-  let gateways = 0;
+  ground.defer(() => children.stop(pgbouncer.process, 'SIGTERM', 5000));
+  const upstream = {
+    protocol: 'postgres',
+    address: `127.0.0.1:${postgres.port}`,
+    database,
+    tls:
+      databaseCa === undefined ? { mode: 'disable' } : { mode: 'verify-full', ca: databaseCa, serverName: 'localhost' },
+    credential: { user },
+    labels: { env: 'prod' },
+    maxConnections,
+  };
+  const configured = Object.fromEntries(
+    Object.entries(targets).map(([name, controls]) => [name, { ...upstream, ...controls }]),
+  );
   return {
     postgres,
     pgbouncer,
@@ -118,37 +104,18 @@ async function build(
     wideRows,
     direct,
     throughPgBouncer: { ...direct, port: pgbouncer.port },
-    through: (gateway, target) => ({
-      port: gateway.port,
+    through: ({ ports }, target) => ({
+      port: ports.postgres!,
       database: target,
       user: 'anyone',
-      password: token,
-      tls: options.tls,
+      password: ground.token,
+      tls,
     }),
-    async startGateway({ recording = true, profile } = {}) {
-      const started = await startGateway(
-        {
-          folder: part(`gateway-${++gateways}`),
-          issuer,
-          database: known,
-          databaseCa,
-          maxConnections,
-          recording,
-          profile,
-        },
-        children,
-      );
-      stack.defer(() => started.stop());
-      return started;
+    startGateway: ({ recording = true, profile } = {}) =>
+      ground.startGateway({ listen: 'postgres', targets: configured, recording, profile }),
+    async stop() {
+      await children.stop(pgbouncer.process, 'SIGTERM', 5000);
+      await children.stop(postgres.process, 'SIGQUIT', 10_000);
     },
   };
-}
-
-function tokenOf(issuer: TestIssuer): Promise<string> {
-  return issuer.token({ sub: 'bench', name: 'bench', groups: ['agents'] }, '8h');
-}
-
-/** The temporary folder, unless that is memory: what a durable write costs is part of what is measured. */
-function diskFolder(): string {
-  return statfsSync(tmpdir()).type === tmpfsMagic ? '/var/tmp' : tmpdir();
 }

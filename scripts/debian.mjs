@@ -15,12 +15,19 @@ export const packages = {
   nginx: 'nginx-light',
   curl: 'curl',
   git: 'git',
+  rsyslogd: 'rsyslog',
+  'lmnsd_gtls.so': 'rsyslog-gnutls',
 };
 
-/** Where a command is, looking beside PATH into Debian's folders for PostgreSQL's programs. */
+/** Where a command is, looking beside PATH into Debian's folders for PostgreSQL's programs and rsyslog's modules. */
 export function find(command) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', ...postgresFolders()];
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', ...postgresFolders(), rsyslogFolder()];
   return folders.map((folder) => join(folder, command)).find((path) => existsSync(path));
+}
+
+function rsyslogFolder() {
+  const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch] ?? process.arch;
+  return `/usr/lib/${machine}-linux-gnu/rsyslog`;
 }
 
 function postgresFolders() {

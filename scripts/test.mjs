@@ -19,6 +19,7 @@ const needs = [
       'src/web/http2/server.test.ts',
     ],
   },
+  { commands: ['rsyslogd', 'lmnsd_gtls.so'], tests: ['test/e2e/shipping-rsyslog.test.ts'] },
 ];
 const missing = new Set(ensure(needs.flatMap(({ commands }) => commands)));
 const without = needs.filter(({ commands }) => commands.some((command) => missing.has(command)));

@@ -17,6 +17,7 @@ import { type Address, frame, listenSchema, targetFrame, targetName } from './co
 import type { IssuerConfig, TicketsConfig } from './identity/config.ts';
 import { ConfigError } from './model/errors.ts';
 import type { Target } from './model/target.ts';
+import type { SinkConfig } from './shipping/config.ts';
 
 export { configJsonSchema, configKeys, type ProtocolSchemas, protocolSchemas } from './config/json-schema.ts';
 export type { Address } from './config/schema.ts';
@@ -51,6 +52,7 @@ export interface Config {
     readonly connections: number;
   };
   readonly plaintext: { readonly loopback: boolean };
+  readonly shipping: readonly SinkConfig[];
 }
 
 /** Reads and checks a configuration. Throws ConfigError with every problem it has, one a line: `file:line: path: message`. */
@@ -267,5 +269,6 @@ function toConfig(parsed: Frame, file: string, targets: ReadonlyMap<string, Targ
       connections: parsed.limits.connections,
     },
     plaintext: parsed.plaintext,
+    shipping: parsed.shipping,
   };
 }

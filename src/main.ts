@@ -19,6 +19,7 @@ import { createIdentity } from './identity/identity.ts';
 import { createLogger, type Log } from './logger.ts';
 import { createDetector } from './mask/detect/detector.ts';
 import { classificationOf } from './mask/detect/kinds.ts';
+import { recogniser } from './mask/detect/recognise.ts';
 import { maskingTools } from './mask/tools.ts';
 import { Refusal } from './model/errors.ts';
 import type { Target } from './model/target.ts';
@@ -27,7 +28,10 @@ import { createProtocols } from './protocols/index.ts';
 import { openRecorder } from './recording/recorder.ts';
 import { recoverRecordings } from './recording/recovery.ts';
 import type { Credential } from './secrets/credential.ts';
+import { readSecret } from './secrets/readSecret.ts';
 import { createSecrets } from './secrets/secrets.ts';
+import type { SinkMetrics } from './shipping/shipper.ts';
+import { openShipping } from './shipping/shipping.ts';
 import { openSqliteStore } from './storage/sqlite/store.ts';
 import { loadServerTls } from './wire/certificates.ts';
 
@@ -39,6 +43,8 @@ export interface Running {
   readonly caFile: string | undefined;
   /** Ends sessions, seals recordings, signs the last checkpoint. */
   stop(): Promise<void>;
+  /** How far each receiver of the audit log is. */
+  shipping(): readonly SinkMetrics[];
   /** Resolves when the gateway has stopped by itself because it may not go on (the audit log failed). */
   readonly failed: Promise<Error>;
 }
@@ -160,7 +166,8 @@ async function compose(
   stopping.push(() => approvals.close());
 
   const maskKey = loadMaskKey(join(data, 'mask.key'));
-  const masks = { plain: maskingTools(maskKey), detecting: maskingTools(maskKey, createDetector()) };
+  const detector = createDetector();
+  const masks = { plain: maskingTools(maskKey), detecting: maskingTools(maskKey, detector) };
   const gateway = createGateway({
     audit,
     policy,
@@ -185,6 +192,16 @@ async function compose(
 
   const reader = openAuditReader(audit);
   stopping.push(() => reader.close());
+  const shipping = await openShipping({
+    sinks: config.shipping,
+    dir: join(data, 'shipping'),
+    log: config.origin,
+    reader: openAuditReader(audit),
+    record: (event) => audit.record(event),
+    secretOf: (credential) => readSecret(credential, { baseDir: dirname(config.file), env: process.env }),
+    warn,
+  });
+  stopping.push(() => shipping.close());
   const admin = createAdmin({
     audit,
     reader,
@@ -196,6 +213,7 @@ async function compose(
     gateway,
     live,
     targets: config.targets,
+    recognise: recogniser(detector),
   });
   const api = createApi({
     admin,
@@ -265,7 +283,14 @@ async function compose(
   });
   const closeAudit = stopping[0];
   void failed.promise.then(stop);
-  return { config, addresses, caFile: tls.caFile, stop, failed: failed.promise };
+  return {
+    config,
+    addresses,
+    caFile: tls.caFile,
+    shipping: () => shipping.metrics(),
+    stop,
+    failed: failed.promise,
+  };
 }
 
 /** Once a minute: so that the log always grows, and a gap in it is a gap in the service. The result stops it. */

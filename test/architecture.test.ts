@@ -23,15 +23,28 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   approvals: ['gateway', 'storage/store.ts'],
   identity: ['gateway', 'storage/store.ts', 'config/complaint.ts'],
   secrets: ['gateway'],
+  // The log's reader as types: what comes is events.
+  shipping: ['gateway', 'audit/reader.ts', 'secrets/credential.ts'],
+  // The log's formats and its verification, all offline; never the log itself.
+  evidence: [
+    'audit/lines.ts',
+    'audit/note.ts',
+    'audit/source.ts',
+    'audit/tar.ts',
+    'audit/tiles.ts',
+    'audit/tree.ts',
+    'audit/verify.ts',
+  ],
   client: [],
   api: ['gateway', 'client', 'config.ts'],
-  config: ['identity/config.ts', 'config.ts'],
-  'config.ts': ['config', 'identity/config.ts'],
+  config: ['identity/config.ts', 'config.ts', 'shipping/config.ts'],
+  'config.ts': ['config', 'identity/config.ts', 'shipping/config.ts'],
   // Offline commands verify and check without a gateway; the rest of the command line knows only the client.
   cli: [
     'client',
     'audit/verify.ts',
     'audit/source.ts',
+    'evidence',
     'policy',
     'sql',
     'config.ts',

@@ -70,6 +70,7 @@ const bodies: Record<string, unknown> = {
   '/v1/approvals/{id}/deny': { reason: 'test' },
   '/v1/policies/explain': { target: 'shop', text: 'SELECT 1' },
   '/v1/tickets': { targets: ['shop'] },
+  '/v1/targets/classify': { target: 'shop' },
 };
 
 function bodyFor({ method, path }: Operation): { method: string; body?: unknown } {
@@ -272,6 +273,7 @@ describe('rights', () => {
       ['POST', '/v1/tickets', { targets: ['shop'] }],
       ['DELETE', '/v1/tickets/t-admin', undefined],
       ['POST', '/v1/policies/reload', undefined],
+      ['POST', '/v1/targets/classify', { target: 'shop' }],
     ] as const;
     for (const [method, path, body] of changes) {
       const answer = await ask(base + path, 'admin-ticket', { method, ...(body === undefined ? {} : { body }) });

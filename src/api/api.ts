@@ -13,6 +13,7 @@ import { openapiOptions } from './openapi.ts';
 import { internalProblem, notFound, problemFor, sendProblem } from './problem.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { classifyRoutes } from './routes/classify.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { publicRoutes } from './routes/public.ts';
 import { sessionRoutes } from './routes/sessions.ts';
@@ -78,6 +79,7 @@ export function createApi(deps: ApiDeps): Api {
       policyRoutes,
       ticketRoutes,
       targetRoutes,
+      classifyRoutes,
     ])
       add(routes, routeDeps);
   });

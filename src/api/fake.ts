@@ -236,6 +236,29 @@ export function createFake(): Fake {
             inspection: { reachable: true, mode: 'rewritten', warnings: ['the role may read ssn'] },
           })),
         get: (name) => targets.get(name),
+        propose: async (name, by) => {
+          if (!targets.has(name)) throw new Refusal('TARGET_UNKNOWN', 'there is no such target');
+          calls.push(`propose ${name} by ${by.principal.id}`);
+          const sure = {
+            classification: 'pii.ssn',
+            confidence: 0.97,
+            reasons: ['the name suggests social security numbers'],
+          };
+          return {
+            entries: [
+              { field: 'public.customers.ssn', ...sure },
+              { field: 'public.customers."a: b.\u001b]0;x\u0007\n  evil: pii.x #"', ...sure, confidence: 0.6 },
+              {
+                field: 'public.notes.body',
+                classification: 'pii.text',
+                confidence: 0.3,
+                reasons: ['7 of 100 sampled values'],
+              },
+            ],
+            warnings: ['there is no column public.x.\u001b[31mred'],
+            looked: { fields: 12, classified: 1, sampled: 9 },
+          };
+        },
       },
     } satisfies Admin,
   };

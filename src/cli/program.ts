@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, type OutputConfiguration } from 'commander';
 import { approvalCommands } from './commands/approvals.ts';
 import { auditCommands } from './commands/audit.ts';
+import { classifyCommands } from './commands/classify.ts';
+import { evidenceCommands } from './commands/evidence.ts';
 import { helperCommands } from './commands/helpers.ts';
 import { loginCommands } from './commands/login.ts';
 import { policyCommands } from './commands/policy.ts';
@@ -52,7 +54,9 @@ export function createProgram(terminal: Terminal, pending: Promise<void>[] = [])
     sessionCommands,
     approvalCommands,
     auditCommands,
+    evidenceCommands,
     policyCommands,
+    classifyCommands,
   ])
     add(program, terminal);
   const output: OutputConfiguration = {

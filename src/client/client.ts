@@ -149,13 +149,18 @@ export class Client {
     return (await this.#call(schema.targetList, 'GET', '/v1/targets')).items;
   }
 
+  /** What should be classified at a target. Takes as long as the target needs to be looked at. */
+  propose(question: schema.ProposalQuestion): Promise<schema.ProposalAnswer> {
+    return this.#call(schema.proposal, 'POST', '/v1/targets/classify', { body: question, timeoutMs: 120_000 });
+  }
+
   async #call<S extends z.ZodType>(
     expected: S,
     method: string,
     path: string,
-    request: Request = {},
+    request: Request & { timeoutMs?: number } = {},
   ): Promise<z.output<S>> {
-    const response = await this.#send(method, path, { ...request, timeoutMs: this.#options.timeoutMs ?? 30_000 });
+    const response = await this.#send(method, path, { timeoutMs: this.#options.timeoutMs ?? 30_000, ...request });
     const parsed = expected.safeParse(await response.json().catch(() => undefined));
     if (!parsed.success)
       throw new UnreachableError(`${this.server}${path} answered something that is not Sallyport's API`);

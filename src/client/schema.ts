@@ -276,3 +276,31 @@ export const target = z.object({
 });
 export const targetList = z.object({ items: z.array(target).readonly() });
 export type TargetItem = z.output<typeof target>;
+
+export const proposalQuestion = z.strictObject({
+  target: id,
+  minConfidence: z.number().min(0).max(1).default(0).describe('entries that are less sure are counted, and left out'),
+});
+export type ProposalQuestion = z.input<typeof proposalQuestion>;
+export const proposal = z.object({
+  entries: z
+    .array(
+      z.object({
+        field: z.string().describe('as `classify` takes it'),
+        classification: z.string(),
+        confidence: z.number().describe('0 to 1'),
+        reasons: strings,
+      }),
+    )
+    .readonly()
+    .describe('surest first'),
+  below: z.number().int().describe('how many entries were left out'),
+  section: z.string().describe('YAML: the same entries, to be pasted into the target'),
+  warnings: strings,
+  looked: z.object({
+    fields: z.number().int(),
+    classified: z.number().int(),
+    sampled: z.number().int().describe('fields of which values were looked at'),
+  }),
+});
+export type ProposalAnswer = z.output<typeof proposal>;

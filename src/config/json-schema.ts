@@ -83,8 +83,10 @@ function collect(schema: Schema, prefix: string, keys: Set<string>): void {
   for (const branch of branches(schema)) collect(branch, prefix, keys);
 }
 
+/** The alternatives of a schema, and theirs. */
 export function branches(schema: Schema): readonly Schema[] {
-  return [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])];
+  const own = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])];
+  return own.flatMap((branch) => [branch, ...branches(branch)]);
 }
 
 /** The keys that a map at `path` may have. */

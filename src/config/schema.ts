@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { issuersSchema } from '../identity/config.ts';
 import { parseDuration } from '../model/duration.ts';
+import { shippingSchema } from '../shipping/config.ts';
 
 /**
  * sallyport.yaml, key by key. A string marked `path: true` is a file name relative to the configuration; a protocol's own
@@ -160,11 +161,14 @@ export const frame = z.strictObject({
     .strictObject({
       login: duration.default(10_000).describe('from accepting a connection to the end of its login'),
       session: duration.default(43_200_000).describe('the longest that a session may last'),
-      rest: duration.default(60_000).describe('how long a session of single requests (HTTP, git) outlives its last one'),
+      rest: duration
+        .default(60_000)
+        .describe('how long a session of single requests (HTTP, git) outlives its last one'),
       commandBytes: bytes.default(256 * 1024).describe('the largest command'),
       connections: z.number().int().min(1).max(100_000).default(2000).describe('open connections per listener'),
     })
     .prefault({}),
+  shipping: shippingSchema,
   plaintext: z
     .strictObject({
       loopback: z.boolean().default(false).describe('let clients on this very machine connect without TLS'),

@@ -4,7 +4,7 @@ import type { EventType, RecordedEvent } from '../model/event.ts';
 import type { Caller, Principal } from '../model/principal.ts';
 import type { Session } from '../model/session.ts';
 import type { Target } from '../model/target.ts';
-import type { Inspection, ReplayItem } from './protocol.ts';
+import type { Inspection, Proposal, ReplayItem } from './protocol.ts';
 
 /** What the API asks of the rooms behind it. Composed in main.ts; the API itself holds no state. */
 export interface Admin {
@@ -131,6 +131,11 @@ export interface TicketsAdmin {
 export interface TargetsAdmin {
   list(): Promise<readonly TargetSummary[]>;
   get(name: string): Target | undefined;
+  /**
+   * Has a target sampled for what should be classified; records who asked before anything is looked at. Throws Refusal
+   * TARGET_UNKNOWN, UNSUPPORTED where the target's protocol has no way to, UPSTREAM_UNAVAILABLE.
+   */
+  propose(name: string, by: Caller): Promise<Proposal>;
 }
 
 export interface TargetSummary {

@@ -13,7 +13,8 @@ import type {
 } from './admin.ts';
 import type { LiveSessions } from './live.ts';
 import type { AuditPort } from './ports.ts';
-import type { Gateway, Inspection, Protocol, RecordedFrame, RecordingEnd, ReplayItem } from './protocol.ts';
+import { proposing } from './proposing.ts';
+import type { Gateway, Inspection, Protocol, Recognise, RecordedFrame, RecordingEnd, ReplayItem } from './protocol.ts';
 
 type Recorded = AsyncGenerator<RecordedFrame, RecordingEnd>;
 
@@ -36,6 +37,7 @@ export interface AdministrationDeps {
   readonly gateway: Gateway;
   readonly live: LiveSessions;
   readonly targets: ReadonlyMap<string, Target>;
+  readonly recognise: Recognise;
 }
 
 /** What the API asks for, answered by the rooms. */
@@ -60,6 +62,7 @@ export function createAdmin(deps: AdministrationDeps): Admin {
     },
     targets: {
       get: (name) => targets.get(name),
+      propose: proposing(deps, protocolOf),
       list: () =>
         Promise.all([...targets.values()].map((target) => summary(target, protocolOf(target.name), deps.gateway))),
     },

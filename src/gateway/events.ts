@@ -53,7 +53,10 @@ export function intentFields<F>(
   approval?: string,
 ): string {
   const approved = approval === undefined ? '' : `,"approval":"${approval}"`;
-  return `"type":"command.intent",${prefix.json},"exchange":${n},${decided(decision)},${asked(exchange)}${approved}`;
+  const instead = exchange.instead?.();
+  const sent =
+    instead === undefined ? '' : `,"sent":${JSON.stringify(instead.text)},"certificate":${instead.certificate}`;
+  return `"type":"command.intent",${prefix.json},"exchange":${n},${decided(decision)},${asked(exchange)}${sent}${approved}`;
 }
 
 export function deniedFields<F>(prefix: EventPrefix, n: number, exchange: Exchange<F>, refusal: Refusal): string {

@@ -44,10 +44,25 @@ export function runExchange<F>(exchange: Exchange<F>, number: number, deps: Exch
   const decision = deps.policy.decideCommand(deps.caller, deps.target, command.classified);
   if (decision.outcome === 'deny') return refuse(exchange, number, deps, denial(decision));
   const unmaskable = exchange.maskable(decision.obligations);
+  if (unmaskable instanceof Promise) return unmaskable.then((why) => asked(exchange, number, decision, deps, why));
   if (unmaskable !== undefined) return refuse(exchange, number, deps, unmaskable);
   if (decision.outcome === 'hold' && exchange.prepareOnly !== true) return hold(exchange, number, decision, deps);
   admit(exchange, number, decision, deps);
   return undefined;
+}
+
+/** Goes on when the target has been asked whether the reply can be masked. */
+async function asked<F>(
+  exchange: Exchange<F>,
+  number: number,
+  decision: Allow,
+  deps: ExchangeDeps,
+  unmaskable: Refusal | undefined,
+): Promise<void> {
+  if (deps.signal.aborted) return;
+  if (unmaskable !== undefined) refuse(exchange, number, deps, unmaskable);
+  else if (decision.outcome === 'hold' && exchange.prepareOnly !== true) await hold(exchange, number, decision, deps);
+  else admit(exchange, number, decision, deps);
 }
 
 /** Writes the intent; forwards once it is on disk. */
@@ -167,14 +182,21 @@ async function conclude<F>(
   }
   // Policy has the last word too: the yes is one more fact that it is asked about, under the version in force now.
   const digest = deps.approvals.digest(deps.session, exchange.command, decision.policyVersion);
-  const grants = request.state === 'approved' ? await deps.approvals.consume(request.id, digest) : undefined;
+  // A yes is used once, and not for a caller who has gone: it is there for the next try.
+  const usable = request.state === 'approved' && exchange.cancelled?.aborted !== true;
+  const grants = usable ? await deps.approvals.consume(request.id, digest) : undefined;
   if (grants === undefined) {
     refuse(exchange, number, deps, stillPending(request, decision, deps));
     return;
   }
   const final = deps.policy.decideCommand(deps.caller, deps.target, exchange.command.classified, grants);
-  if (final.outcome === 'allow') admit(exchange, number, final, deps, request.id);
-  else refuse(exchange, number, deps, final.outcome === 'deny' ? denial(final) : stillPending(request, final, deps));
+  if (final.outcome === 'allow') {
+    // Time has passed, and what may be shown may be something else.
+    const unmaskable = await exchange.maskable(final.obligations);
+    if (deps.signal.aborted) return;
+    if (unmaskable === undefined) admit(exchange, number, final, deps, request.id);
+    else refuse(exchange, number, deps, unmaskable);
+  } else refuse(exchange, number, deps, final.outcome === 'deny' ? denial(final) : stillPending(request, final, deps));
 }
 
 /** The wait ends with the session, or when the caller takes the command back. */

@@ -39,7 +39,7 @@ export function createGateway(deps: GatewayDeps): Gateway & { close(): Promise<v
     credential: (target) => deps.secrets.credential(target),
     targets: (protocol) => [...deps.targets.values()].filter((target) => target.protocol === protocol),
     folder: (target) => deps.folder(target.name),
-    housekeeping: (target) => housekeeping.open(target),
+    housekeeping: (target, purpose) => housekeeping.open(target, purpose),
     close: () => housekeeping.close(),
     login: (protocol, targetName, credential, client) => login(protocol, targetName, credential, client, deps),
   };

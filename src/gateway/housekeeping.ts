@@ -1,7 +1,7 @@
 import type { Target } from '../model/target.ts';
 import { uuidv7 } from '../model/uuid.ts';
 import type { AuditPort } from './ports.ts';
-import type { Housekeeping } from './protocol.ts';
+import type { Housekeeping, HousekeepingPurpose } from './protocol.ts';
 
 interface Deps {
   readonly audit: AuditPort;
@@ -22,7 +22,7 @@ export class HousekeepingSessions {
     this.#deps = deps;
   }
 
-  async open(target: Target): Promise<Housekeeping> {
+  async open(target: Target, purpose: HousekeepingPurpose = 'catalog'): Promise<Housekeeping> {
     const { audit, policy, now } = this.#deps;
     const session = uuidv7(now());
     const permit = await audit.openSession({
@@ -34,7 +34,7 @@ export class HousekeepingSessions {
       target: target.name,
       protocol: target.protocol,
       client: { address: 'local' },
-      purpose: 'catalog',
+      purpose,
       policy: policy.version,
     });
     const end = (reason: string) => {

@@ -24,6 +24,11 @@ export interface Protocol<Settings = unknown> {
   inspect(target: Target<Settings>, gateway: Gateway): Promise<Inspection>;
   /** What a command's text would count as, for `policy explain`. Nothing is sent. Throws Refusal UNPARSABLE. */
   classify(target: Target<Settings>, text: string, gateway: Gateway): Promise<Classified>;
+  /**
+   * Looks at names and at a sample of values for what should be classified, in a session of the gateway's own. What it answers
+   * holds no value. Absent where a protocol has no way to. Throws Refusal UPSTREAM_UNAVAILABLE.
+   */
+  propose?(target: Target<Settings>, gateway: Gateway, recognise: Recognise): Promise<Proposal>;
   /** Turns what was recorded into what a person can page through. */
   replay(frames: AsyncIterable<RecordedFrame>): AsyncIterable<ReplayItem>;
 }
@@ -44,6 +49,35 @@ export interface Inspection {
   readonly warnings: readonly string[];
 }
 
+/** What the content detectors find in a text, once for each kind; `whole` where there is nothing else in it. Keeps nothing of it. */
+export type Recognise = (text: string) => readonly { readonly classification: string; readonly whole: boolean }[];
+
+/** What could be classified at a target. Names are the target's own, and anybody's; nothing else in it is. */
+export interface Proposal {
+  /** Surest first. */
+  readonly entries: readonly ProposedEntry[];
+  /** Classified fields that are not there, copies, and what was not looked at; one sentence each. */
+  readonly warnings: readonly string[];
+  readonly looked: {
+    /** Fields that could be classified, and those among them that are. */
+    readonly fields: number;
+    readonly classified: number;
+    /** Fields of which values were looked at. */
+    readonly sampled: number;
+  };
+}
+
+/** One entry for a target's `classify`. */
+export interface ProposedEntry {
+  /** As `classify` takes it. */
+  readonly field: string;
+  readonly classification: string;
+  /** 0 to 1. */
+  readonly confidence: number;
+  /** Counts and what kind of thing was found, never a value. */
+  readonly reasons: readonly string[];
+}
+
 /** What the gateway offers a protocol. */
 export interface Gateway {
   /**
@@ -53,8 +87,8 @@ export interface Gateway {
   login(protocol: string, target: string, credential: string, client: Session['client']): Promise<Line>;
   /** The configured targets of a protocol. */
   targets(protocol: string): readonly Target[];
-  /** A session of the gateway itself with a target, to look at its catalog. */
-  housekeeping(target: Target): Promise<Housekeeping>;
+  /** A session of the gateway itself with a target: to look at its catalog, where nothing else is said. */
+  housekeeping(target: Target, purpose?: HousekeepingPurpose): Promise<Housekeeping>;
   /** The target's credential, fetched anew. */
   credential(target: Target): Promise<TargetCredential>;
   /** A folder of the gateway's own for what a protocol has to keep of a target; made when it is first asked for. */
@@ -63,6 +97,8 @@ export interface Gateway {
   log(level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, string | number>): void;
   readonly limits: Limits;
 }
+
+export type HousekeepingPurpose = 'catalog' | 'sample';
 
 /** A session of the gateway's own. */
 export interface Housekeeping {
@@ -121,8 +157,13 @@ export interface Exchange<Frames> {
   readonly cancelled?: AbortSignal;
   /** Set where the command is not understood or not available: it is refused with this and recorded, whatever policy says. */
   readonly refusal?: Refusal | undefined;
-  /** Whether every reply to this command can be masked as decided; if not, why, and what would work. Asked before anything is held or sent. */
-  maskable(obligations: Obligations): Refusal | undefined;
+  /**
+   * Whether every reply to this command can be masked as decided; if not, why, and what would work. Asked before anything is held or
+   * sent, and again with what was decided after an approval. A promise where the target has to be asked first; it does not reject.
+   */
+  maskable(obligations: Obligations): Refusal | undefined | Promise<Refusal | undefined>;
+  /** What is sent in place of the command's text, so that it can be masked, and what proves that it can. Known when `maskable` said so. */
+  instead?(): Instead | undefined;
   /** The request as it goes into the recording: JSON text. */
   describe(): string;
   /** Sends the command upstream. What comes back goes to `reply` in order, in batches. Called at most once. */
@@ -139,6 +180,12 @@ export interface Exchange<Frames> {
   withhold(refusal: Refusal): void;
   /** Tells the caller at once, in the protocol's own way, that a person has to decide. */
   pending(request: ApprovalRequest, link: string): void;
+}
+
+export interface Instead {
+  readonly text: string;
+  /** JSON text. */
+  readonly certificate: string;
 }
 
 /** Where a protocol puts what the target answers to one command. */

@@ -21,11 +21,16 @@ export const eventTypes = [
   'policy.activated',
   'policy.rejected',
   'target.inspected',
+  'target.classified',
   'recording.sealed',
   'recording.viewed',
   'audit.exported',
   'audit.heartbeat',
   'audit.part',
+  'shipping.started',
+  'shipping.failing',
+  'shipping.recovered',
+  'shipping.refused',
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 

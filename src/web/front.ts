@@ -7,9 +7,9 @@ import { serveHttp2 } from './http2/server.ts';
 import { field, type RequestHead, type ServerCall } from './message.ts';
 import { refuseCall } from './problem.ts';
 import type { Route, WebProtocol } from './protocol.ts';
-import { type Destination, destinationOf } from './routes.ts';
-import { WebSessions } from './sessions.ts';
-import { answerStatus } from './status.ts';
+import { type Destination, destinationOf, type Hosts, hostsOf } from './routes.ts';
+import { type Entered, WebSessions } from './sessions.ts';
+import { answerStatus, isStatusPath } from './status.ts';
 
 /**
  * The protocols that travel in HTTP, behind one listener: TLS and HTTP/1.1 or 2, then for each request the target by its path or
@@ -23,45 +23,37 @@ export function webFamily(family: readonly WebProtocol[]): readonly Protocol[] {
     const { stream, http, scheme } = accepted;
     const serveHttp: ServeHttp = http === '2' ? serveHttp2 : serveHttp1;
     const address = connection.socket.remoteAddress ?? 'unknown';
-    const front: Front = { family, sessions, gateway, scheme, address };
-    await serveHttp(stream, httpLimits, (call) => void answer(call, front), connection.closing);
+    const front: Front = { family, hosts: hostsOf(family, gateway), sessions, gateway, scheme, address };
+    await serveHttp(stream, httpLimits, (call) => answer(call, front), connection.closing);
   };
   return family.map((protocol) => ({ ...protocol, listens: 'http', serve }));
 }
 
 interface Front {
   readonly family: readonly WebProtocol[];
+  readonly hosts: Hosts;
   readonly sessions: WebSessions;
   readonly gateway: Gateway;
   readonly scheme: 'http' | 'https';
   readonly address: string;
 }
 
-/** One request, whatever happens: it never rejects. */
-async function answer(call: ServerCall, front: Front): Promise<void> {
-  let refuse = (refusal: Refusal) => refuseCall(call, refusal);
+/** One request, whatever happens: it never throws. */
+function answer(call: ServerCall, front: Front): void {
+  let protocol: WebProtocol | undefined;
   try {
-    const destination = destinationOf(call.request, front.family, front.gateway);
-    const { protocol } = destination;
-    const plain = protocol.refuse === undefined ? refuse : (refusal: Refusal) => protocol.refuse?.(call, refusal);
-    refuse = (refusal) => (refusal.kind === 'LOGIN_FAILED' ? challenge(call, refusal, protocol) : plain(refusal));
-    await enter(call, destination, front);
+    const destination = destinationOf(call.request, front.family, front.hosts);
+    protocol = destination.protocol;
+    enter(call, destination, front).catch((error: unknown) => failed(error, call, protocol, front));
   } catch (error) {
-    if (call.answered) {
-      if (!(error instanceof Refusal || error instanceof PeerError)) report(error, front);
-      call.abort();
-    } else if (error instanceof Refusal) refuse(error);
-    else if (error instanceof PeerError) refuse(new Refusal(error.kind, error.message));
-    else {
-      report(error, front);
-      refuse(new Refusal('INTERNAL', 'the gateway met an internal error'));
-    }
+    failed(error, call, protocol, front);
   }
 }
 
-async function enter(call: ServerCall, destination: Destination, front: Front): Promise<void> {
-  const { protocol, target, path, base } = destination;
-  const { gateway, sessions, scheme, address } = front;
+/** Throws, or rejects with, whatever the request fails by. */
+function enter(call: ServerCall, destination: Destination, front: Front): Promise<void> {
+  const { protocol, target } = destination;
+  const { gateway, sessions, address } = front;
   const token = protocol.credential?.(call.request) ?? tokenOf(call.request);
   if (token === undefined) {
     throw new Refusal('LOGIN_FAILED', 'no token was given', {
@@ -70,15 +62,49 @@ async function enter(call: ServerCall, destination: Destination, front: Front): 
     });
   }
   const application = field(call.request.fields, 'user-agent')?.slice(0, 64);
-  const client = { address, ...(application === undefined ? {} : { application }) };
-  const { line, leave } = await sessions.enter(gateway, protocol.name, target, token, client);
+  const client = application === undefined ? { address } : { address, application };
+  const open = sessions.enterOpen(gateway, protocol.name, target, token, client);
+  if (open !== undefined) return serveIn(open, call, destination, token, front);
+  return sessions
+    .enter(gateway, protocol.name, target, token, client)
+    .then((entered) => serveIn(entered, call, destination, token, front));
+}
+
+/** Leaves the session when the request is answered. */
+function serveIn(
+  { line, leave }: Entered,
+  call: ServerCall,
+  { protocol, path, base }: Destination,
+  token: string,
+  { gateway, scheme }: Front,
+): Promise<void> {
+  let served: Promise<void>;
   try {
-    if (await answerStatus(call, path, line)) return;
     const route: Route = { line, path, base, origin: `${scheme}://${call.request.authority}`, token };
-    await protocol.request(call, route, gateway);
-  } finally {
+    served = isStatusPath(path) ? answerStatus(call, path, line) : protocol.request(call, route, gateway);
+  } catch (error) {
     leave();
+    throw error;
   }
+  return served.finally(leave);
+}
+
+function failed(error: unknown, call: ServerCall, protocol: WebProtocol | undefined, front: Front): void {
+  if (call.answered) {
+    if (!(error instanceof Refusal || error instanceof PeerError)) report(error, front);
+    call.abort();
+  } else if (error instanceof Refusal) refuse(error, call, protocol);
+  else if (error instanceof PeerError) refuse(new Refusal(error.kind, error.message), call, protocol);
+  else {
+    report(error, front);
+    refuse(new Refusal('INTERNAL', 'the gateway met an internal error'), call, protocol);
+  }
+}
+
+function refuse(refusal: Refusal, call: ServerCall, protocol: WebProtocol | undefined): void {
+  if (protocol !== undefined && refusal.kind === 'LOGIN_FAILED') challenge(call, refusal, protocol);
+  else if (protocol?.refuse !== undefined) protocol.refuse(call, refusal);
+  else refuseCall(call, refusal);
 }
 
 /** `Bearer` (RFC 6750), or the password of `Basic` (RFC 7617) with any user name. */

@@ -57,6 +57,8 @@ export interface ServerCall {
   readonly body: Body;
   /** Fires when the caller is gone or has taken the request back. */
   readonly signal: AbortSignal;
+  /** The same for one listener, without the cost of a signal: runs it once, now if that has happened. A second one takes its place. */
+  onGone(listener: () => void): void;
   /** Whether `answer` or `switchProtocols` has been called. */
   readonly answered: boolean;
   /** An interim answer (1xx but 101). Dropped for HTTP/1.0. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Gateway } from '../gateway/protocol.ts';
 import type { RequestHead } from './message.ts';
 import type { WebProtocol } from './protocol.ts';
-import { destinationOf } from './routes.ts';
+import { destinationOf, hostsOf } from './routes.ts';
 
 const http = { name: 'http', prefix: '', hosts: () => ['api.example'] } as unknown as WebProtocol;
 const git = { name: 'git', prefix: 'git' } as unknown as WebProtocol;
@@ -10,7 +10,7 @@ const gateway = { targets: (name: string) => (name === 'http' ? [{ name: 'api' }
 
 function destination(target: string, authority = 'gateway.example:8444') {
   const request: RequestHead = { version: '1.1', method: 'GET', target, authority, fields: [] };
-  const { protocol, ...rest } = destinationOf(request, [http, git], gateway);
+  const { protocol, ...rest } = destinationOf(request, [http, git], hostsOf([http, git], gateway));
   return { protocol: protocol.name, ...rest };
 }
 

@@ -12,6 +12,21 @@ export interface Destination {
   readonly base: string;
 }
 
+/** Host names that stand for a target; see `hostsOf`. */
+export type Hosts = ReadonlyMap<string, { readonly protocol: WebProtocol; readonly target: string }>;
+
+export function hostsOf(family: readonly WebProtocol[], gateway: Pick<Gateway, 'targets'>): Hosts {
+  const hosts = new Map<string, { readonly protocol: WebProtocol; readonly target: string }>();
+  for (const protocol of family) {
+    if (protocol.hosts === undefined) continue;
+    for (const target of gateway.targets(protocol.name)) {
+      for (const host of protocol.hosts(target))
+        if (!hosts.has(host)) hosts.set(host, { protocol, target: target.name });
+    }
+  }
+  return hosts;
+}
+
 /**
  * The target of a request: by a host name that stands for one, otherwise by its path, `/<target>/…` or `/<prefix>/<target>/…`.
  * Names are compared as they are: an escaped one is another name. Throws Refusal TARGET_UNKNOWN where the path names none.
@@ -19,16 +34,10 @@ export interface Destination {
 export function destinationOf(
   { target: requested, authority }: RequestHead,
   family: readonly WebProtocol[],
-  gateway: Gateway,
+  hosts: Hosts,
 ): Destination {
-  const host = hostOf(authority);
-  for (const protocol of family) {
-    if (protocol.hosts === undefined) continue;
-    for (const target of gateway.targets(protocol.name)) {
-      if (protocol.hosts(target).includes(host))
-        return { protocol, target: target.name, path: requested.startsWith('/') ? requested : '/', base: '' };
-    }
-  }
+  const named = hosts.size === 0 ? undefined : hosts.get(hostOf(authority));
+  if (named !== undefined) return { ...named, path: requested.startsWith('/') ? requested : '/', base: '' };
   const [, first = '', second = ''] = (requested.split('?', 1)[0] as string).split('/', 3);
   const prefixed = family.find(({ prefix }) => prefix !== '' && prefix === first);
   const protocol = prefixed ?? family.find(({ prefix }) => prefix === '');

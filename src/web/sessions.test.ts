@@ -100,6 +100,31 @@ describe('sessions of requests', () => {
     expect(opened).toHaveLength(3);
   });
 
+  it('keep their token out in every spelling, wherever it comes from', async () => {
+    const { gateway, opened } = gatewayOf();
+    const sessions = new WebSessions();
+    await sessions.enter(gateway, 'http', 'api', 'head.payload.signature', client);
+    opened[0]?.controller.abort(new Refusal('SESSION_ENDED', 'terminated'));
+    const again = (token: string, address = client.address) =>
+      sessions.enter(gateway, 'http', 'api', token, { address });
+    await expect(again('head.payload.signaturf')).rejects.toThrow('terminated');
+    await expect(again('head.payload.signature', '10.0.0.9')).rejects.toThrow('terminated');
+    await again('head.payload2.signature');
+    vi.advanceTimersByTime(restMs);
+    await again('head.payload.signaturf');
+    expect(opened).toHaveLength(3);
+  });
+
+  it('take only so many requests at once', async () => {
+    const { gateway } = gatewayOf();
+    const sessions = new WebSessions();
+    const enter = () => sessions.enter(gateway, 'http', 'api', 'token', client);
+    const entered = await Promise.all(Array.from({ length: 500 }, enter));
+    await expect(enter()).rejects.toThrow('under way already');
+    entered[0]?.leave();
+    await enter();
+  });
+
   it('are followed by the next at once when they were as old as they may get', async () => {
     const { gateway, opened } = gatewayOf(10 * 3_600_000);
     const sessions = new WebSessions();

@@ -10,14 +10,18 @@ export function statusPath(base: string, id: string): string {
   return `${base}${prefix}${id}`;
 }
 
-/** Answers a question about an approval request of the caller's own: JSON. False when the path is no such question. */
-export async function answerStatus(call: ServerCall, path: string, line: Line): Promise<boolean> {
-  if (!path.startsWith('/.sallyport/')) return false;
+/** Paths that are the gateway's own, whatever the target has there. */
+export function isStatusPath(path: string): boolean {
+  return path.startsWith('/.sallyport/');
+}
+
+/** Answers a question about an approval request of the caller's own: JSON. */
+export async function answerStatus(call: ServerCall, path: string, line: Line): Promise<void> {
   const id = path.startsWith(prefix) ? path.slice(prefix.length) : '';
   const request = call.request.method === 'GET' && id !== '' ? await line.approval(id) : undefined;
-  if (request === undefined) {
+  if (request === undefined || request.target !== line.target.name) {
     refuseCall(call, new Refusal('TARGET_UNKNOWN', 'you have no such approval request here'));
-    return true;
+    return;
   }
   const { state, rule, approvers, createdAt, expiresAt, decisions } = request;
   const body = Buffer.from(
@@ -41,7 +45,6 @@ export async function answerStatus(call: ServerCall, path: string, line: Line): 
   });
   void call.write(body);
   call.end();
-  return true;
 }
 
 const nextOf = {

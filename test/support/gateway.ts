@@ -113,6 +113,8 @@ export async function startBareGateway(
   options: Pick<TestGatewayOptions, 'policies' | 'targets' | 'plaintext' | 'folder'> & {
     readonly files?: Readonly<Record<string, string>>;
     readonly limits?: Readonly<Record<string, unknown>>;
+    /** Sinks of the audit log, as in the configuration. */
+    readonly shipping?: readonly unknown[];
   } = {},
 ): Promise<BareGateway> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sallyport-test-'));
@@ -124,6 +126,7 @@ export async function startBareGateway(
     listen: { api: '127.0.0.1:0', http: '127.0.0.1:0' },
     targets: options.targets ?? {},
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.shipping === undefined ? {} : { shipping: options.shipping }),
   };
   return startBare(configuration, folder, issuer, options.folder !== undefined);
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Commands, contextOf, examples } from '../command.ts';
+import { serverFor } from '../context.ts';
 import { exitCodes, Failure } from '../exit.ts';
 import { forgetTicket, keptTicket } from '../kept-ticket.ts';
 
@@ -24,10 +25,14 @@ export const helperCommands: Commands = (program, terminal) => {
         'git clone https://gateway.example:8444/git/code/shop/backend.git',
       ),
     )
-    .action(async (operation: string, _, command) => {
-      const target = targetOf(attributes(await terminal.input()));
+    .option('--host <name>', 'the host name in the addresses of repositories, where it is not the server’s')
+    .action(async (operation: string, { host }: { readonly host?: string }, command) => {
+      const given = attributes(await terminal.input());
+      const target = targetOf(given);
       if (target === undefined) return; // not ours to answer: git asks the next helper
       const context = contextOf(command, terminal);
+      // A submodule can name any host, and git asks every helper that is configured for all of them.
+      if (!isOurs(given, host ?? new URL(serverFor(context).origin).hostname)) return;
       if (operation === 'erase') forgetTicket(context, target);
       if (operation !== 'get') return;
       const { secret, expiresAt } = await keptTicket(context, target);
@@ -71,6 +76,13 @@ function attributes(text: string): ReadonlyMap<string, string> {
     if (equals > 0) found.set(line.slice(0, equals), line.slice(equals + 1));
   }
   return found;
+}
+
+/** Whether git asks for a password for this host, and would not send it in the clear. */
+function isOurs(given: ReadonlyMap<string, string>, host: string): boolean {
+  const asked = URL.parse(`${given.get('protocol')}://${given.get('host')}/`);
+  if (asked === null || asked.username !== '' || asked.hostname !== host.toLowerCase()) return false;
+  return asked.protocol === 'https:' || /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(asked.hostname);
 }
 
 function targetOf(given: ReadonlyMap<string, string>): string | undefined {

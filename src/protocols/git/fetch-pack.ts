@@ -1,10 +1,10 @@
 import { PeerError } from '../../model/errors.ts';
+import { stream } from './answers.ts';
 import type { Context } from './context.ts';
 import { writeFetch } from './fetch-request.ts';
 import { resultType, uploadPack } from './list.ts';
 import { PacketReader } from './pktline.ts';
 import type { ObjectFormat } from './push.ts';
-import { stream } from './upstream.ts';
 
 /**
  * The gateway's own fetch, for its mirror: a bare pack of what `wants` reach and `haves` do not. In version 0, which every server

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -35,8 +34,10 @@ beforeAll(async () => {
   await git(source, ['add', '.']);
   await git(source, ['commit', '-q', '-m', 'hidden commit']);
   await git(source, ['tag', '-a', '-m', 'hidden tag', 'secret-tag']);
-  await git(source, ['push', '-q', bare, 'main', 'other', 'side', 'secret', 'v1.0', 'secret-tag']);
-  for (const name of ['main', 'other', 'side', 'secret', 'v1.0', 'secret-tag']) {
+  await git(source, ['tag', '-a', '-m', 'said in secret', 'secret-word', 'main']);
+  const names = ['main', 'other', 'side', 'secret', 'v1.0', 'secret-tag', 'secret-word'];
+  await git(source, ['push', '-q', bare, ...names]);
+  for (const name of names) {
     ids[name] = (await git(source, ['rev-parse', name])).trim();
   }
 });
@@ -66,7 +67,7 @@ describe.each(['0', '2'])('git in protocol version %s', (version) => {
   it('clones everything that there is', async () => {
     const to = await clone();
     expect((await git(to, ['log', '--format=%s'])).trim().split('\n')).toHaveLength(5);
-    expect((await git(to, ['tag'])).trim().split('\n')).toEqual(['secret-tag', 'v1.0']);
+    expect((await git(to, ['tag'])).trim().split('\n')).toEqual(['secret-tag', 'secret-word', 'v1.0']);
     expect(await git(to, ['for-each-ref', '--format=%(refname)', 'refs/remotes'])).toContain('origin/secret');
     await git(to, ['fsck', '--strict']);
   });
@@ -110,7 +111,7 @@ describe.each(['0', '2'])('git in protocol version %s', (version) => {
   });
 
   it('shows nothing of a ref that the caller may not read', async () => {
-    room.policy = hides(/:refs\/(?:heads\/secret|tags\/secret-tag)$/);
+    room.policy = hides(/:refs\/(?:heads\/secret|tags\/secret-.*)$/);
     const listed = await git(room.folder, [...v, 'ls-remote', room.url('acme/app.git')]);
     expect(listed).toContain('refs/heads/main');
     expect(listed).toContain('refs/tags/v1.0^{}');
@@ -119,11 +120,17 @@ describe.each(['0', '2'])('git in protocol version %s', (version) => {
     const to = await clone();
     expect((await gitResult(to, ['cat-file', '-e', ids.secret!])).status).not.toBe(0);
     expect((await gitResult(to, ['cat-file', '-e', ids['secret-tag']!])).status).not.toBe(0);
+    // A clone of one branch has the server send the tags that point into it.
+    const single = await clone('--single-branch');
+    expect((await gitResult(single, ['cat-file', '-e', ids['secret-word']!])).status).not.toBe(0);
+    // Here it does not: the next fetch asks for those that may be seen.
+    await git(single, [...v, 'fetch', '-q', 'origin']);
+    expect((await git(single, ['tag'])).trim()).toBe('v1.0');
   });
 
   it('gives no object of a hidden ref to who knows its id', async () => {
     const to = await clone('--single-branch');
-    room.policy = hides(/:refs\/(?:heads\/secret|tags\/secret-tag)$/);
+    room.policy = hides(/:refs\/(?:heads\/secret|tags\/secret-.*)$/);
     const before = room.events.length;
     const { status, output } = await gitResult(to, [...v, 'fetch', 'origin', ids.secret!]);
     expect(status).not.toBe(0);
@@ -162,9 +169,7 @@ describe.each(['0', '2'])('git in protocol version %s', (version) => {
     const holds = (classified: Classified): Verdict =>
       classified.verb === 'FETCH' && touches(classified, /:refs\/heads\/side$/) ? { hold: 'leads' } : 'allow';
     const to = await clone('--single-branch', '--branch', 'main', '--no-tags');
-    writeFileSync(join(to, 'x'), randomBytes(8));
-    await git(to, ['add', '.']);
-    await git(to, ['commit', '-q', '-m', 'of our own']);
+    await manyCommits(to);
     room.policy = holds;
     const first = await gitResult(to, [...v, 'fetch', 'origin', 'side']);
     expect(first.status).not.toBe(0);
@@ -208,6 +213,44 @@ describe('the git room', () => {
     expect(room.backend.seen.some(({ headers }) => headers['git-protocol'] === 'version=1')).toBe(true);
   });
 
+  it('gets along with a server that knows no version 2', async () => {
+    room.policy = hides(/:refs\/(?:heads\/secret|tags\/secret-.*)$/);
+    room.backend.override = (request) => {
+      delete request.headers['git-protocol'];
+      return false;
+    };
+    for (const name of ['acme/app.git', 'acme/none.git']) {
+      if (name === 'acme/none.git') await room.backend.create(name);
+      const to = folder();
+      await git(room.folder, ['-c', 'protocol.version=2', 'clone', '-q', room.url(name), to]);
+      expect((await gitResult(to, ['cat-file', '-e', ids.secret!])).status).not.toBe(0);
+    }
+  });
+
+  it('lets others have their turns while policy is asked about many refs', async () => {
+    const many = await room.backend.create('acme/many.git');
+    await git(source, ['push', '-q', many, 'main']);
+    const child = spawn('git', ['update-ref', '--stdin'], { cwd: many, env: gitEnv(many) });
+    child.stdin.end(Array.from({ length: 3000 }, (_, n) => `create refs/heads/b${n} ${ids.main}\n`).join(''));
+    await new Promise((resolve) => child.on('close', resolve));
+    room.policy = (classified) => {
+      const until = performance.now() + 0.1;
+      while (performance.now() < until);
+      return touches(classified, /b\d*[02468]$/) ? 'deny' : 'allow';
+    };
+    let turns = 0;
+    let listing = true;
+    const count = () => {
+      turns += 1;
+      if (listing) setTimeout(count, 0);
+    };
+    count();
+    const listed = await git(room.folder, ['ls-remote', '--heads', room.url('acme/many.git')]);
+    listing = false;
+    expect(listed.trim().split('\n')).toHaveLength(1501);
+    expect(turns).toBeGreaterThan(20);
+  });
+
   it('says at once, in version 2, who has to decide on a fetch', async () => {
     room.policy = (classified) => (classified.verb === 'FETCH' ? { hold: 'leads' } : 'allow');
     room.holdMs = 20_000;
@@ -222,13 +265,7 @@ describe('the git room', () => {
   it('fetches where there is much to talk about', async () => {
     const to = folder();
     await git(room.folder, ['clone', '-q', '--single-branch', room.url('acme/app.git'), to]);
-    const commits = Array.from(
-      { length: 300 },
-      (_, n) => `commit refs/heads/own\ncommitter A <a@b> ${n} +0000\ndata 1\nx\n`,
-    );
-    const child = spawn('git', ['fast-import', '--quiet'], { cwd: to, env: gitEnv(to) });
-    child.stdin.end(commits.join(''));
-    await new Promise((resolve) => child.on('close', resolve));
+    await manyCommits(to);
     for (const version of ['0', '2'])
       await git(to, ['-c', `protocol.version=${version}`, 'fetch', '-q', 'origin', `side:side${version}`]);
     expect((await git(to, ['rev-parse', 'side0', 'side2'])).trim().split('\n')).toEqual([ids.side, ids.side]);
@@ -245,7 +282,7 @@ describe('the git room', () => {
   it('reads compressed requests, and not more of them than it may', async () => {
     const small = await post(gzipSync(asking()), { 'content-encoding': 'gzip' });
     expect(Buffer.from(await small.arrayBuffer()).includes('PACK')).toBe(true);
-    const bomb = await post(gzipSync(Buffer.alloc(100 * 2 ** 20)), { 'content-encoding': 'gzip' });
+    const bomb = await post(gzipSync(Buffer.alloc(40 * 2 ** 20)), { 'content-encoding': 'gzip' });
     expect(await bomb.text()).toContain('SP7001');
     const broken = await post(Buffer.from('no gzip'), { 'content-encoding': 'gzip' });
     expect(await broken.text()).toContain('SP2002');
@@ -291,8 +328,38 @@ describe('the git room', () => {
       .toBe(true);
     expect(sent).toBeLessThan(40 * 2 ** 20);
     await reader.cancel();
-    await expect.poll(() => gone).toBe(true);
+    await expect.poll(() => gone, { timeout: 5000 }).toBe(true);
     expect(room.events.at(-1)).toMatchObject({ type: 'command.outcome', status: 'cancelled' });
+  });
+
+  it('ends what is under way with its session', async () => {
+    const other = await startRoom();
+    try {
+      let gone = false;
+      other.backend.override = (request, response) => {
+        if (request.method === 'GET') return false;
+        response.on('close', () => {
+          gone = true;
+        });
+        response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-result' });
+        response.write(packet(Buffer.concat([Buffer.from([1]), Buffer.alloc(5000, 'x')])));
+        return true;
+      };
+      const url = `http://127.0.0.1:${other.port}/git/code/acme/app.git/git-upload-pack`;
+      const bare = await other.backend.create('acme/app.git');
+      await git(source, ['push', '-q', bare, 'main']);
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { authorization: 'Basic eDp5', 'content-type': 'application/x-git-upload-pack-request' },
+        body: asking(),
+      });
+      other.end();
+      await expect(response.arrayBuffer()).rejects.toThrow();
+      await expect.poll(() => gone, { timeout: 5000 }).toBe(true);
+      expect(other.events.at(-1)).toMatchObject({ type: 'command.outcome', status: 'cancelled' });
+    } finally {
+      await other.close();
+    }
   });
 
   it('does not let a pack end as whole that breaks off', async () => {
@@ -388,6 +455,22 @@ describe('the git room', () => {
     expect(output).toContain('SP6002');
   });
 
+  it('lists no ref whose name tells the credential', async () => {
+    const bare = join(room.backend.root, 'acme/app.git');
+    await git(source, ['push', '-q', bare, 'main:refs/heads/s3cret-token']);
+    for (const version of ['0', '2']) {
+      const listed = await git(room.folder, [
+        '-c',
+        `protocol.version=${version}`,
+        'ls-remote',
+        room.url('acme/app.git'),
+      ]);
+      expect(listed).toContain('refs/heads/side');
+      expect(listed).not.toContain('s3cret');
+    }
+    await git(source, ['push', '-q', bare, ':refs/heads/s3cret-token']);
+  });
+
   it('tells no caller the credential that a target echoes', async () => {
     const line = (text: string) => (text.length + 4).toString(16).padStart(4, '0') + text;
     room.backend.override = (request, response) => {
@@ -445,6 +528,17 @@ describe('the git room', () => {
     });
   }
 });
+
+/** Commits that the server does not know: so many that the two have to talk more than once. */
+async function manyCommits(clone: string): Promise<void> {
+  const commits = Array.from(
+    { length: 300 },
+    (_, n) => `commit refs/heads/own\ncommitter A <a@b> ${n + 2_000_000_000} +0000\ndata 1\nx\n`,
+  );
+  const child = spawn('git', ['fast-import', '--quiet'], { cwd: clone, env: gitEnv(clone) });
+  child.stdin.end(commits.join(''));
+  await new Promise((resolve) => child.on('close', resolve));
+}
 
 /** Waits for text that a program prints. */
 function until(child: ChildProcess, pattern: RegExp): Promise<void> {

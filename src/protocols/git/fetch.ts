@@ -131,37 +131,54 @@ function bare(request: FetchRequest): Wanted[] {
 async function wantedOf(context: Context, request: FetchRequest, signal: AbortSignal): Promise<Wanted[] | Refusal> {
   const { view, line, repository } = context;
   if (line.decide(readOf(repository.id, [])).outcome === 'deny') return bare(request); // Policy itself says why.
-  const missing = () => request.wants.some((id) => view.refOf(id) === undefined);
   const byName = request.wantRefs.length > 0 || request.deepenNot.length > 0;
-  let hidden = view.hiddenLately(Date.now());
-  const names = new Set<string>();
-  if (byName || (missing() && hidden === undefined)) {
-    hidden = 0;
-    for (const ref of (await snapshot(context, 'git-upload-pack', signal)).refs) {
-      if (!view.visible(ref)) {
-        hidden += 1;
-        continue;
-      }
-      view.note(ref);
-      names.add(ref.name);
-    }
-    view.sawAll(hidden, Date.now());
-  }
+  const lately = view.hiddenLately(Date.now());
+  const missing = request.wants.some((id) => view.refOf(id) === undefined);
+  const seen = byName || (missing && lately === undefined) ? await look(context, request, signal) : undefined;
   const unseen = [...request.wantRefs, ...request.deepenNot].find(
-    (name) => !spellings(name).some((full) => names.has(full)),
+    (name) => !spellings(name).some((full) => seen?.names.has(full)),
   );
   if (unseen !== undefined) {
     return new Refusal('POLICY_DENIED', `${repository.id} has no ref ${unseen.slice(0, 200)} that you may read`);
   }
-  const wanted = request.wants.map((id): Wanted => ({ id, ref: view.refOf(id) }));
+  const wanted = request.wants.map(
+    (id): Wanted => ({ id, ref: view.refOf(id) ?? view.least(seen?.refs.get(id) ?? []) }),
+  );
   const loose = wanted.find(({ ref }) => ref === undefined);
-  if (loose !== undefined && hidden !== 0) {
+  if (loose !== undefined && (seen?.hidden ?? lately) !== 0) {
     return new Refusal('POLICY_DENIED', `no ref of ${repository.id} that you may read shows ${loose.id}`, {
       advice:
         'fetch a branch or tag that is listed to you; single objects (partial clones) need a repository without hidden refs',
     });
   }
   return [...wanted, ...request.wantRefs.map((ref): Wanted => ({ id: undefined, ref }))];
+}
+
+/** All refs as they are now: how many are hidden, the names of the others, and which of these show what is wanted. */
+async function look(
+  context: Context,
+  request: FetchRequest,
+  signal: AbortSignal,
+): Promise<{ hidden: number; names: ReadonlySet<string>; refs: ReadonlyMap<string, readonly string[]> }> {
+  const { view } = context;
+  const wants = new Set(request.wants);
+  const names = new Set<string>();
+  const refs = new Map<string, string[]>();
+  const all = (await snapshot(context, 'git-upload-pack', signal)).refs;
+  const visible = await view.amongVisible(all);
+  const hidden = all.length - visible.length;
+  for (const ref of visible) {
+    view.note(ref);
+    names.add(ref.name);
+    for (const id of [ref.id, ref.peeled]) {
+      if (id === undefined || !wants.has(id)) continue;
+      const of = refs.get(id);
+      if (of === undefined) refs.set(id, [ref.target ?? ref.name]);
+      else of.push(ref.target ?? ref.name);
+    }
+  }
+  view.sawAll(hidden, Date.now());
+  return { hidden, names, refs };
 }
 
 /** What a short name may stand for (gitrevisions). */

@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
+import type { Permit } from '../../audit/permit.ts';
+import type { Command } from '../../model/command.ts';
 import { PeerError, Refusal } from '../../model/errors.ts';
-import { type Body, type BodySink, field, type ResponseHead } from '../../web/message.ts';
+import type { OutgoingCall } from '../../web/connection.ts';
+import { type AnswerSink, type Body, type BodySink, field, type ResponseHead } from '../../web/message.ts';
+import { collect, unexpected } from './answers.ts';
 import type { Context } from './context.ts';
 import { batchAsk, lfsCommand, refuseLfs } from './lfs.ts';
 import { type Action, type Batch, lfsType, parseBatchAnswer } from './lfs-actions.ts';
 import type { Ways } from './lfs-ways.ts';
 import { type Question, silent } from './relay.ts';
 import { whole } from './request-body.ts';
-import { bytesBody, collect, noBody, unexpected, type Way } from './upstream.ts';
+import { type Ask, bytesBody, noBody, type Way } from './upstream.ts';
 
 const maxAnswer = 8 * 2 ** 20;
 const binary = 'application/octet-stream';
@@ -17,8 +21,7 @@ export async function lfsDownload(context: Context, oid: string, size: number, s
   const { repository, settings } = context;
   const command = lfsCommand(repository.id, 'LFS_DOWNLOAD', 'read', `LFS download ${repository.id}\n${oid} ${size}`);
   if (size > settings.maxObjectBytes) throw tooLarge(settings.maxObjectBytes);
-  const allowed = context.line.decide(command.classified).outcome !== 'deny';
-  const way = allowed ? await wayOf(context, 'download', oid, size, signal) : nowhere;
+  const way = await wayFor(context, command, 'download', oid, size, signal);
   const hash = createHash('sha256');
   let seen = 0;
   // The last piece goes only when everything is known to be right: who has them all has the object.
@@ -26,9 +29,8 @@ export async function lfsDownload(context: Context, oid: string, size: number, s
   return {
     command,
     contentType: binary,
-    ...(way instanceof Refusal ? { refusal: way } : {}),
-    send: (permit, sink) =>
-      context.upstream.transfer(permit, sure(way), { method: 'GET', fields: ['accept', binary], body: noBody }, sink),
+    ...way.refused,
+    send: (permit, sink) => way.send(permit, { method: 'GET', fields: ['accept', binary], body: noBody }, sink),
     expect(head) {
       const wrong = unexpected({ ...head, fields: withType(head) }, binary);
       if (wrong === undefined && head.length !== undefined && head.length !== size) return otherSize();
@@ -61,28 +63,19 @@ export async function lfsUpload(context: Context, oid: string, size: number, sig
     throw new Refusal('UNPARSABLE', 'the object has another size');
   if (field(call.request.fields, 'content-encoding') !== undefined)
     throw new Refusal('UNSUPPORTED', 'objects are sent as they are');
-  const allowed = context.line.decide(command.classified).outcome !== 'deny';
-  const way = allowed ? await wayOf(context, 'upload', oid, size, signal) : nowhere;
+  const way = await wayFor(context, command, 'upload', oid, size, signal);
   return {
     command,
     contentType: lfsType,
-    ...(way instanceof Refusal ? { refusal: way } : {}),
+    ...way.refused,
     send: (permit, sink) =>
-      context.upstream.transfer(
+      way.send(
         permit,
-        sure(way),
         { method: 'PUT', fields: ['content-type', binary], body: checkedBody(call.body, oid, size) },
         sink,
       ),
-    expect: (head) => (head.status >= 200 && head.status < 300 ? undefined : unexpected(head, binary)),
-    head: () => ({ status: 200, fields: ['cache-control', 'no-cache'], length: 0 }),
-    data: () => silent,
-    end: () => ({
-      piece: { shown: none, recorded: told(oid, size) },
-      rows: 1,
-      detail: { oid },
-    }),
-    refuse: refuseLfs,
+    ...nothingToShow,
+    end: () => ({ piece: { shown: none, recorded: told(oid, size) }, rows: 1, detail: { oid } }),
   };
 }
 
@@ -91,29 +84,22 @@ export async function lfsVerify(context: Context, oid: string, size: number, sig
   const { call, repository } = context;
   await whole(call, 65_536); // It can say nothing but what the address says.
   const command = lfsCommand(repository.id, 'LFS_VERIFY', 'write', `LFS verify ${repository.id}\n${oid} ${size}`);
-  const allowed = context.line.decide(command.classified).outcome !== 'deny';
-  const way = allowed ? await wayOf(context, 'verify', oid, size, signal) : nowhere;
+  const way = await wayFor(context, command, 'verify', oid, size, signal);
   const body = Buffer.from(JSON.stringify({ oid, size }));
   return {
     command,
     contentType: lfsType,
-    ...(way instanceof Refusal ? { refusal: way } : {}),
+    ...way.refused,
     send: (permit, sink) =>
-      context.upstream.transfer(
+      way.send(
         permit,
-        sure(way),
         { method: 'POST', fields: ['accept', lfsType, 'content-type', lfsType], body: bytesBody(body) },
         sink,
       ),
-    expect: (head) => (head.status >= 200 && head.status < 300 ? undefined : unexpected(head, lfsType)),
-    head: () => ({ status: 200, fields: ['cache-control', 'no-cache'], length: 0 }),
-    data: () => silent,
+    ...nothingToShow,
     end: () => ({ piece: silent, rows: 0 }),
-    refuse: refuseLfs,
   };
 }
-
-const nowhere = new Refusal('POLICY_DENIED', 'refused'); // Policy's own words come before it.
 
 const none = Buffer.alloc(0);
 
@@ -122,9 +108,40 @@ function told(oid: string, bytes: number): Buffer {
   return Buffer.from(`${JSON.stringify({ object: { oid, bytes } })}\n`);
 }
 
-function sure(way: Way | Refusal): Way {
-  if (way instanceof Refusal) throw way;
-  return way;
+/** An answer of which only counts that it is a yes. */
+const nothingToShow = {
+  expect: (head: ResponseHead) => (head.status >= 200 && head.status < 300 ? undefined : unexpected(head, lfsType)),
+  head: () => ({ status: 200, fields: ['cache-control', 'no-cache'], length: 0 }),
+  data: () => silent,
+  refuse: refuseLfs,
+};
+
+interface Passage {
+  /** Set where the target has no way for this. */
+  readonly refused: { readonly refusal?: Refusal };
+  send(permit: Permit, ask: Omit<Ask, 'path'>, answer: AnswerSink): OutgoingCall;
+}
+
+/** The way of one transfer. The target is not asked for one where policy denies the command: that is said then, and nothing is sent. */
+async function wayFor(
+  context: Context,
+  { classified }: Command,
+  what: keyof Ways,
+  oid: string,
+  size: number,
+  signal: AbortSignal,
+): Promise<Passage> {
+  const denied = context.line.decide(classified).outcome === 'deny';
+  const way = denied ? undefined : await wayOf(context, what, oid, size, signal);
+  return {
+    refused: way instanceof Refusal ? { refusal: way } : {},
+    send(permit, ask, answer) {
+      if (way !== undefined && !(way instanceof Refusal)) return context.upstream.transfer(permit, way, ask, answer);
+      ask.body.cancel();
+      queueMicrotask(() => answer.fail(new Refusal('UPSTREAM_UNAVAILABLE', 'the way to the object is not known yet')));
+      return { cancel: () => undefined };
+    },
+  };
 }
 
 /** Where an object is: as the target said a moment ago, or says now. */

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startBareGateway } from '../../../test/support/gateway.ts';
 import { lfsType } from './lfs-actions.ts';
 import { git, gitResult } from './testing/git-backend.fixture.ts';
 import { LfsServer } from './testing/lfs-server.fixture.ts';
@@ -113,6 +114,7 @@ describe('the LFS API', () => {
   });
 
   it('does not let an upload arrive that is another object', async () => {
+    server.believes = true;
     const sent = Buffer.concat([content.subarray(1), Buffer.from('x')]);
     const put = await fetch(object(), { method: 'PUT', headers, body: sent }).catch(() => undefined);
     expect(put === undefined || put.status >= 400).toBe(true);
@@ -141,5 +143,31 @@ describe('the LFS API', () => {
   it('refuses what it does not know', async () => {
     const got = await fetch(`${base()}/info/lfs/tus/upload`, { method: 'POST', headers, body: '{}' });
     expect(got.status).toBe(501);
+  });
+});
+
+describe('git-lfs through a whole gateway', () => {
+  it('pushes a large file', async () => {
+    const gateway = await startBareGateway({
+      policies: '@id("all") permit (principal, action, resource);',
+      files: { token: 's3cret-token' },
+      targets: {
+        code: {
+          protocol: 'git',
+          address: `http://127.0.0.1:${room.backend.port}`,
+          credential: { file: './token' },
+          labels: {},
+        },
+      },
+    });
+    try {
+      const work = await workWithLargeFile();
+      const header = `http.extraHeader=Authorization: Bearer ${await gateway.tokenOf('agent')}`;
+      const url = `${gateway.http}/git/code/acme/lfs${n}.git`;
+      await git(work, ['-c', header, '-c', `http.sslCAInfo=${gateway.caFile}`, 'push', '-q', url, 'main']);
+      expect(server.objects.get(oid)?.equals(content)).toBe(true);
+    } finally {
+      await gateway.stop();
+    }
   });
 });

@@ -2,13 +2,14 @@ import type { Command } from '../../model/command.ts';
 import { Refusal } from '../../model/errors.ts';
 import { field, type ResponseHead, type ServerCall } from '../../web/message.ts';
 import { statusOf } from '../../web/problem.ts';
+import { unexpected } from './answers.ts';
 import { facts, repositoryResource } from './classify.ts';
 import type { Context } from './context.ts';
 import { type Batch, lfsType, parseBatch, parseBatchAnswer, writeBatch, writeBatchAnswer } from './lfs-actions.ts';
 import { linesOf } from './refusals.ts';
 import { type Question, silent } from './relay.ts';
 import { expectType, whole } from './request-body.ts';
-import { type Ask, bytesBody, unexpected } from './upstream.ts';
+import { type Ask, bytesBody } from './upstream.ts';
 
 const maxAnswer = 8 * 2 ** 20;
 

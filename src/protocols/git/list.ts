@@ -7,8 +7,9 @@ import { LsRefsFilter, lsRefsOf, lsRefsRequest } from './ls-refs.ts';
 import { packetsOf } from './pktline.ts';
 import { parseOfferV2, type RequestV2, writeOfferV2, writeRequestV2 } from './protocol-v2.ts';
 import type { Ref } from './push.ts';
+import { turns } from './quarantine/turns.ts';
 import { errorPacket } from './refusals.ts';
-import { answerWith, type Question, silent } from './relay.ts';
+import { answerWith, type Piece, type Question, silent } from './relay.ts';
 import type { Service } from './repository.ts';
 import { bytesBody, noBody } from './upstream.ts';
 
@@ -70,9 +71,16 @@ class RefsAnswer {
     this.#parser = new AdvertisementParser(service, this.#writer);
   }
 
-  data(bytes: Buffer) {
+  data(bytes: Buffer): Piece | Promise<Piece> {
+    const done = () => ({ shown: this.#writer.take() });
+    const rest = bitByBit(bytes, (piece) => said(() => this.#parser.push(piece)));
+    return rest === undefined ? done() : rest.then(done);
+  }
+
+  /** An answer that is there all at once. */
+  whole(bytes: Buffer) {
     said(() => this.#parser.push(bytes));
-    return { shown: this.#writer.take() };
+    return this.end();
   }
 
   end() {
@@ -84,6 +92,20 @@ class RefsAnswer {
   }
 }
 
+/** About as many refs as policy can be asked about while nobody notices. */
+const bit = 4096;
+
+/** Goes through bytes so that others have their turns meanwhile; a promise only where it takes that long. */
+function bitByBit(bytes: Buffer, take: (piece: Buffer) => void): Promise<void> | undefined {
+  const turn = turns();
+  for (let at = 0; at < bytes.length; at += bit) {
+    take(bytes.subarray(at, at + bit));
+    const wait = turn();
+    if (wait !== undefined) return wait.then(() => bitByBit(bytes.subarray(at + bit), take));
+  }
+  return undefined;
+}
+
 const maxOffer = 65_536;
 
 /** What the server can do, that which is not understood here taken out. Small: written when it is whole. */
@@ -91,16 +113,17 @@ class OfferAnswer {
   readonly #context: Context;
   readonly #chunks: Buffer[] = [];
   #size = 0;
+  #old: RefsAnswer | undefined;
 
   constructor(context: Context) {
     this.#context = context;
   }
 
   data(bytes: Buffer) {
-    this.#size += bytes.length;
-    this.#chunks.push(bytes);
     // A server that knows no version 2 lists all its refs instead: then the whole is read as such.
     if (this.#old !== undefined) return this.#old.data(bytes);
+    this.#size += bytes.length;
+    this.#chunks.push(bytes);
     if (this.#size > 64 && !Buffer.concat(this.#chunks).subarray(0, 100).includes('version 2')) return this.#fallBack();
     if (this.#size > maxOffer) throw new PeerError('UPSTREAM_PROTOCOL', "the target's capabilities are too long");
     return silent;
@@ -110,14 +133,12 @@ class OfferAnswer {
     if (this.#old !== undefined) return this.#old.end();
     const offer = said(() => parseOfferV2(packetsOf(Buffer.concat(this.#chunks), 'UPSTREAM_PROTOCOL')));
     if (offer === undefined) {
-      const { shown } = this.#fallBack();
-      const { piece, ...rest } = (this.#old as unknown as RefsAnswer).end();
-      return { ...rest, piece: { shown: Buffer.concat([shown, piece.shown]) } };
+      // Short, or it would have been noticed before: one of few refs.
+      const old = new RefsAnswer(this.#context, 'git-upload-pack');
+      return old.whole(Buffer.concat(this.#chunks));
     }
     return { piece: { shown: writeOfferV2(offer) }, rows: 0 };
   }
-
-  #old: RefsAnswer | undefined;
 
   #fallBack() {
     this.#old = new RefsAnswer(this.#context, 'git-upload-pack');
@@ -157,7 +178,12 @@ export function lsRefs(context: Context, request: RequestV2): Question {
     noted: { prefixes: asked.prefixes.slice(0, 100) },
     send: (permit, sink) =>
       context.upstream.command(permit, uploadPack(context, writeRequestV2(lsRefsRequest(request, asked)), 2), sink),
-    data: (bytes) => ({ shown: filter.push(bytes) }),
+    data(bytes) {
+      const shown: Buffer[] = [];
+      const done = () => ({ shown: Buffer.concat(shown) });
+      const rest = bitByBit(bytes, (piece) => void shown.push(filter.push(piece)));
+      return rest === undefined ? done() : rest.then(done);
+    },
     end() {
       filter.end();
       if (allTags) context.view.tagsMayHide = hiddenTags > 0;

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Line } from '../../gateway/protocol.ts';
+import { Refusal } from '../../model/errors.ts';
 import { Places } from './places.ts';
+import { Workplace } from './workplace.ts';
 
 const never = new AbortController().signal;
 
@@ -48,5 +51,18 @@ describe('places', () => {
     await expect(places.take(async () => undefined, never)).rejects.toThrow('too many pushes');
     gate.resolve();
     await Promise.all([first, second]);
+  });
+});
+
+describe('pushes of one session', () => {
+  it('are so many at once and no more, and others are not counted', () => {
+    const workplace = new Workplace();
+    const [mine, theirs] = [{} as Line, {} as Line];
+    const leave = Array.from({ length: 8 }, () => workplace.enter(mine));
+    expect(() => workplace.enter(mine)).toThrow('more than 8 pushes');
+    workplace.enter(theirs);
+    leave[0]!();
+    workplace.enter(mine);
+    expect(() => workplace.enter(mine)).toThrow(Refusal);
   });
 });

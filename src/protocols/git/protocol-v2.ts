@@ -19,6 +19,8 @@ export function parseOfferV2(packets: readonly Packet[]): OfferV2 | undefined {
     lines = lines.slice(2);
   }
   const [head, ...rest] = lines;
+  // A repository without refs says nothing at all in the older versions.
+  if (head === 'flush' && rest.length === 0) return undefined;
   if (head === undefined || typeof head === 'string') throw unreadable();
   const version = lineText(head) ?? '';
   if (version.startsWith('ERR ')) throw new ServerSays(version.slice(4));

@@ -6,6 +6,7 @@ import type { Command } from '../../model/command.ts';
 import { PeerError, type Refusal, refusals } from '../../model/errors.ts';
 import type { OutgoingCall } from '../../web/connection.ts';
 import type { Body } from '../../web/message.ts';
+import { unexpected } from './answers.ts';
 import type { Context } from './context.ts';
 import { flush, PacketReader, packet, packetsOf } from './pktline.ts';
 import type { Push, RefUpdate } from './push.ts';
@@ -15,7 +16,6 @@ import { reasonOf, refusalOf } from './refusals.ts';
 import type { Piece } from './relay.ts';
 import { parseReport, type RefResult, type Report } from './report-status.ts';
 import { harmless } from './sideband.ts';
-import { unexpected } from './upstream.ts';
 
 /** The pack that goes upstream. */
 export interface OutgoingPack {

@@ -1,6 +1,7 @@
+import type { Line } from '../../gateway/protocol.ts';
 import type { Decision } from '../../model/decision.ts';
 import { Refusal } from '../../model/errors.ts';
-import type { Part } from './classify.ts';
+import { type Part, partOf } from './classify.ts';
 import type { PushFindings } from './inspect/findings.ts';
 import type { Push, RefUpdate, UpdateKind } from './push.ts';
 
@@ -23,6 +24,13 @@ export function denied(decision: Decision): Refusal {
     rule: decision.rule,
     ...(decision.advice === undefined ? {} : { advice: decision.advice }),
   });
+}
+
+/** What is found later can only make a push harder, so a no to every kind that an update may be of is final. */
+export function finalNo(line: Line, push: Push, update: RefUpdate): Refusal | undefined {
+  const decisions = kindsOf(update).map((kind) => line.decide(partOf(push, { update, kind, findings: [] })));
+  const [first] = decisions;
+  return first !== undefined && decisions.every(({ outcome }) => outcome === 'deny') ? denied(first) : undefined;
 }
 
 const maxDetails = 20;

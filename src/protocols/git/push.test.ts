@@ -146,6 +146,16 @@ describe('a push', () => {
     expect((await push('--atomic', 'origin', 'main', 'main:topic')).status).toBe(0);
   });
 
+  it('is refused as a whole where it is atomic and something is found in a part of it', async () => {
+    room.policy = ({ facts }) => (facts.findings?.includes('secret') === true ? 'deny' : 'allow');
+    await git(work, ['branch', 'topic']);
+    await commit('key.txt', `token = "${'ghp_'}${randomBytes(18).toString('hex')}"\n`);
+    expect((await push('--atomic', 'origin', 'main', 'topic')).status).not.toBe(0);
+    expect(await upstream('refs/heads/topic')).toBe('');
+    expect((await push('origin', 'main', 'topic')).status).not.toBe(0);
+    expect(await upstream('refs/heads/topic')).toBe(await id('topic'));
+  });
+
   it('carries its options', async () => {
     let values: readonly string[] = [];
     room.policy = (classified) => {
@@ -325,10 +335,13 @@ describe('a held push', () => {
   it('ends for the gateway too when its caller hangs up', async () => {
     room.holdMs = 20_000;
     await commit('two.txt', 'two\n');
-    const child = spawn('git', ['push', 'origin', 'main'], { cwd: work, env: gitEnv(work) });
+    const child = spawn('git', ['push', 'origin', 'main'], { cwd: work, env: gitEnv(work), detached: true });
     await until(child, /remote: approval/);
-    child.kill();
-    await expect.poll(() => room.events.findLast(({ type }) => type === 'command.denied')?.code).toBe('SP3001');
+    // git leaves the connection to a program of its own.
+    process.kill(-child.pid!);
+    await expect
+      .poll(() => room.events.findLast(({ type }) => type === 'command.denied')?.code, { timeout: 5000 })
+      .toBe('SP3001');
     expect(room.approvals.at(-1)!.state).toBe('open');
   });
 });
@@ -362,6 +375,46 @@ describe('what a push brings', () => {
     expect(await upstream('refs/heads/main')).toBe(old);
   });
 
+  it('is looked at again where a new branch brings what was refused before', async () => {
+    room.policy = ({ facts }) => (facts.findings?.includes('secret') === true ? 'deny' : 'allow');
+    await commit('key.txt', `token = "${'ghp_'}${randomBytes(18).toString('hex')}"\n`);
+    expect((await push('origin', 'main')).status).not.toBe(0);
+    await commit('harmless.txt', 'nothing\n');
+    expect((await push('origin', 'HEAD:refs/heads/innocent')).status).not.toBe(0);
+    expect(await upstream('refs/heads/innocent')).toBe('');
+  });
+
+  it('is not believed about who wrote it', async () => {
+    room.policy = ({ facts }) => (facts.findings?.includes('author.mismatch') === true ? 'deny' : 'allow');
+    await git(work, [
+      'commit',
+      '-q',
+      '--allow-empty',
+      '--author',
+      'Boss <boss@example.com>',
+      '-m',
+      'approved by the boss',
+    ]);
+    const { status, output } = await push('origin', 'main');
+    expect(status).not.toBe(0);
+    expect(output).toContain('author.mismatch');
+  });
+
+  it('may be nothing but a name for what is there', async () => {
+    expect((await push('origin', 'main:refs/heads/second')).status).toBe(0);
+    expect(await upstream('refs/heads/second')).toBe(await id('main'));
+  });
+
+  it('is not kept where policy would have none of it', async () => {
+    room.policy = ({ verb }) => (verb === 'PUSH' ? 'deny' : 'allow');
+    await commit('large.bin', randomBytes(3 * 2 ** 20));
+    const before = room.backend.seen.length;
+    const { output } = await push('origin', 'main');
+    expect(output).toContain('SP2001 test-rule forbids PUSH');
+    // Neither the mirror nor an inspection was needed: refs were listed twice, that is all.
+    expect(room.backend.seen.slice(before).map(({ method }) => method)).toEqual(['GET', 'GET']);
+  });
+
   it('is refused where it is not complete', async () => {
     const head = await commit('two.txt', 'two\n');
     const blob = await id('HEAD:two.txt');
@@ -393,7 +446,8 @@ describe('a push by a caller from whom refs are hidden', () => {
     await git(work, ['checkout', '-q', '-b', 'secret']);
     hidden = await commit('secret.txt', 'nobody may see this\n');
     await git(work, ['push', '-q', bare, 'secret']);
-    room.policy = (classified) => (on(classified, 'refs/heads/secret') ? 'deny' : 'allow');
+    room.policy = (classified) =>
+      classified.verb !== 'PUSH' && on(classified, 'refs/heads/secret') ? 'deny' : 'allow';
   });
 
   it('shows it nothing by a ref of its own', async () => {
@@ -490,7 +544,11 @@ describe('a large push', () => {
       await commit('large.bin', randomBytes(3 * 2 ** 20));
       const { status } = await push(small.url('acme/small.git'), 'main');
       expect(status).not.toBe(0);
-      expect(small.events.at(-1)).toMatchObject({ type: 'command.denied', code: 'SP7001' });
+      expect(small.events.at(-1)).toMatchObject({
+        type: 'command.denied',
+        code: 'SP7001',
+        reason: 'the pack is larger than 1048576 bytes',
+      });
       expect((await git(target, ['rev-parse', 'main'])).trim()).toBe(await id('main~1'));
     } finally {
       await small.close();

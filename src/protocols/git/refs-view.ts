@@ -4,9 +4,10 @@ import type { Decision } from '../../model/decision.ts';
 import { readOf } from './classify.ts';
 import { LfsWays } from './lfs-ways.ts';
 import type { Ref } from './push.ts';
+import { turns } from './quarantine/turns.ts';
 
 /** Ids that are remembered of one repository; a fetch of others asks the target again. */
-const maxIds = 300_000;
+const maxIds = 100_000;
 /** Lazy fetches of a partial clone come one after the other: not each of them has all refs read again. */
 const latelyMs = 10_000;
 
@@ -39,6 +40,18 @@ export class RefsView {
     if (ref.name === 'HEAD' && ref.target !== undefined) return this.outcome(ref.target) !== 'deny';
     if (this.outcome(ref.name) === 'deny') return false;
     return ref.target === undefined || this.outcome(ref.target) !== 'deny';
+  }
+
+  /** Those of the refs that the caller may know of. Policy may take its time with each, so others have their turns in between. */
+  async amongVisible(refs: readonly Ref[]): Promise<Ref[]> {
+    const turn = turns();
+    const seen: Ref[] = [];
+    for (const ref of refs) {
+      if (this.visible(ref)) seen.push(ref);
+      const wait = turn();
+      if (wait !== undefined) await wait;
+    }
+    return seen;
   }
 
   /** What policy says to reading a ref, under the policies of now. */
@@ -82,12 +95,16 @@ export class RefsView {
 
   /** The ref by which the caller may have this object: the least restricted one. Undefined where it was shown none. */
   refOf(id: string): string | undefined {
-    const names = this.#names.get(id) ?? [];
+    return this.least(this.#names.get(id) ?? []);
+  }
+
+  /** The least restricted of these; undefined where the caller may read none. */
+  least(names: readonly string[]): string | undefined {
     return names.find((name) => this.outcome(name) === 'allow') ?? names.find((name) => this.outcome(name) === 'hold');
   }
 }
 
-const maxRepositories = 64;
+const maxRepositories = 16;
 
 /** The views of sessions, as long as these live. */
 export class RefsViews {

@@ -50,5 +50,5 @@ export function refuseCall(call: ServerCall, refusal: Refusal): void {
 
 /** An error within the protocol (gitprotocol-pack, “ERR”): git ends with it and shows it. */
 export function errorPacket(refusal: Refusal): Buffer {
-  return packet(`ERR ${linesOf(refusal).join('\n')}\n`);
+  return packet(`ERR ${linesOf(refusal).join('\n').slice(0, 8000)}\n`);
 }

@@ -6,8 +6,8 @@ import { PeerError, type Refusal, refusals } from '../../model/errors.ts';
 import type { Outcome } from '../../model/event.ts';
 import type { OutgoingCall } from '../../web/connection.ts';
 import type { AnswerSink, ResponseHead, ServerCall } from '../../web/message.ts';
+import { unexpected } from './answers.ts';
 import { refusalOf, refuseCall } from './refusals.ts';
-import { unexpected } from './upstream.ts';
 
 /** Bytes for the caller, and what of them is recorded: all of them where not told. */
 export interface Piece {
@@ -32,8 +32,8 @@ export interface Question {
   /** What the recording says of the request besides the command's text. */
   readonly noted?: Readonly<Record<string, unknown>>;
   send(permit: Permit, answer: AnswerSink): OutgoingCall;
-  /** Throws PeerError or Refusal: the answer then ends as broken. */
-  data(bytes: Buffer): Piece;
+  /** Throws PeerError or Refusal: the answer then ends as broken. A promise where others have to have their turns meanwhile. */
+  data(bytes: Buffer): Piece | Promise<Piece>;
   end(): {
     readonly piece: Piece;
     readonly rows: number;
@@ -59,9 +59,11 @@ export class Relay implements Exchange<Piece> {
   readonly #finish: () => void;
   readonly #question: Question;
   readonly #call: ServerCall;
+  readonly #ended: AbortSignal;
   #recorded: Buffer = nothing;
 
-  constructor(question: Question, call: ServerCall) {
+  /** `ended` fires when the session is over: what is under way stops. */
+  constructor(question: Question, call: ServerCall, ended: AbortSignal) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;
@@ -71,6 +73,7 @@ export class Relay implements Exchange<Piece> {
     this.cancelled = call.signal;
     this.#question = question;
     this.#call = call;
+    this.#ended = ended;
   }
 
   maskable(): undefined {
@@ -119,6 +122,7 @@ export class Relay implements Exchange<Piece> {
     const close = (outcome: Parameters<Reply<Piece>['end']>[0]) => {
       over = true;
       call.signal.removeEventListener('abort', gone);
+      this.#ended.removeEventListener('abort', gone);
       reply.end(outcome);
       this.#finish();
     };
@@ -135,7 +139,21 @@ export class Relay implements Exchange<Piece> {
       close({ status: 'cancelled' });
       outgoing?.cancel();
     };
+    const end = () => {
+      if (over) return;
+      try {
+        const { piece, rows, failed, detail } = question.end();
+        void reply.frames(piece, rows);
+        this.#begin();
+        call.end();
+        close({ status: failed === true ? 'error' : 'ok', ...(detail === undefined ? {} : { detail }) });
+      } catch (error) {
+        fail(error);
+      }
+    };
+    let working: Promise<void> | undefined;
     call.signal.addEventListener('abort', gone, { once: true });
+    this.#ended.addEventListener('abort', gone, { once: true });
     outgoing = question.send(permit, {
       informed: () => undefined,
       head(head) {
@@ -145,31 +163,24 @@ export class Relay implements Exchange<Piece> {
       data(bytes) {
         if (over) return undefined;
         try {
-          return reply.frames(question.data(bytes), 0);
+          const piece = question.data(bytes);
+          if (!(piece instanceof Promise)) return reply.frames(piece, 0);
+          working = piece.then((made) => (over ? undefined : reply.frames(made, 0))).catch(fail);
+          return working;
         } catch (error) {
           fail(error);
           return undefined;
         }
       },
-      end: () => {
-        if (over) return;
-        try {
-          const { piece, rows, failed, detail } = question.end();
-          void reply.frames(piece, rows);
-          this.#begin();
-          call.end();
-          close({ status: failed === true ? 'error' : 'ok', ...(detail === undefined ? {} : { detail }) });
-        } catch (error) {
-          fail(error);
-        }
-      },
+      // What is still being looked at comes before the end.
+      end: () => (working === undefined ? end() : void working.then(end)),
       fail,
       switched(_, tunnel) {
         tunnel.abort();
         fail(new PeerError('UPSTREAM_PROTOCOL', 'the target switched protocols'));
       },
     });
-    if (call.signal.aborted) gone();
+    if (call.signal.aborted || this.#ended.aborted) gone();
   }
 
   #begin(): void {

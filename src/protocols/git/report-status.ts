@@ -29,7 +29,7 @@ export function parseReport(packets: readonly Packet[], asked: ReadonlySet<strin
     const option = /^option (.+)$/.exec(text)?.[1];
     if (option !== undefined && last !== undefined) {
       const before = refs.get(last)!;
-      refs.set(last, { ...before, options: [...(before.options ?? []), harmless(option)] });
+      refs.set(last, { ...before, options: [...(before.options ?? []), harmless(option).slice(0, 1000)] });
       continue;
     }
     const [, word, ref, reason] = /^(ok|ng) (\S+)(?: (.*))?$/.exec(text) ?? [];

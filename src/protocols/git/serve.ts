@@ -118,7 +118,7 @@ async function dispatch(room: GitRoom, context: Context, { asked }: Address): Pr
 /** Takes a question down the line; resolves when its caller has an answer. */
 export async function run(context: Pick<Context, 'call' | 'line'>, question: Question): Promise<void> {
   const { line, call } = context;
-  const relay = new Relay(question, call);
+  const relay = new Relay(question, call, line.signal);
   const ended = Promise.withResolvers<never>();
   const stop = () => ended.reject(line.signal.reason);
   line.signal.addEventListener('abort', stop, { once: true });

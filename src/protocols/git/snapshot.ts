@@ -1,9 +1,10 @@
 import { PeerError } from '../../model/errors.ts';
 import { AdvertisementParser, ServerSays } from './advertisement.ts';
+import { stream } from './answers.ts';
 import type { Context } from './context.ts';
 import type { ObjectFormat, Ref } from './push.ts';
 import type { Service } from './repository.ts';
-import { noBody, stream } from './upstream.ts';
+import { noBody } from './upstream.ts';
 
 /** All refs of a repository as the target has them now. */
 export interface Snapshot {

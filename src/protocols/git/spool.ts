@@ -20,9 +20,15 @@ export interface Spooled {
 
 /**
  * Reads a push off the wire: the commands into memory, the pack to a file in `folder`, in bounded memory. Rejects with PeerError
- * for what is no push, with Refusal LIMIT_EXCEEDED for one beyond `limit` bytes; nothing is left on disk then.
+ * for what is no push, with Refusal LIMIT_EXCEEDED for one beyond `limit` bytes; nothing is left on disk then. Of a push that is
+ * not `wanted` the pack is read, for its sender listens only at its end, but not kept.
  */
-export async function spool(call: ServerCall, folder: string, limit: number): Promise<Spooled> {
+export async function spool(
+  call: ServerCall,
+  folder: string,
+  limit: number,
+  wanted: (request: ReceiveRequest) => boolean,
+): Promise<Spooled> {
   const file = join(folder, `${randomUUID()}.pack`);
   const discard = () => rm(file, { force: true });
   const parser = new ReceiveRequestParser();
@@ -30,6 +36,7 @@ export async function spool(call: ServerCall, folder: string, limit: number): Pr
   let head = 0;
   let bytes = 0;
   let complete = false;
+  let kept = true;
   try {
     const handle = await open(file, 'wx', 0o600);
     try {
@@ -38,10 +45,14 @@ export async function spool(call: ServerCall, folder: string, limit: number): Pr
         head += complete ? 0 : chunk.length - (pack?.length ?? 0);
         if (head > maxHead) throw new Refusal('LIMIT_EXCEEDED', 'the push names too much before its pack');
         if (pack === undefined) continue;
-        complete = true;
+        if (!complete) {
+          complete = true;
+          const request = parser.end();
+          kept = request !== undefined && wanted(request);
+        }
         bytes += pack.length;
         if (bytes > limit) throw tooLarge(limit);
-        if (pack.length === 0) continue;
+        if (pack.length === 0 || !kept) continue;
         hash.update(pack);
         for (let at = 0; at < pack.length; ) at += (await handle.write(pack, at)).bytesWritten;
       }
@@ -51,7 +62,9 @@ export async function spool(call: ServerCall, folder: string, limit: number): Pr
     const request = parser.end();
     if (request?.pack !== true && bytes > 0)
       throw new PeerError('CLIENT_PROTOCOL', 'the push brings a pack that it does not need');
-    if (request?.pack === true) return { request, pack: { file, bytes, sha256: hash.digest('hex') }, discard };
+    if (kept && request?.pack === true) {
+      return { request, pack: { file, bytes, sha256: hash.digest('hex') }, discard };
+    }
     await discard();
     return { request, pack: undefined, discard: async () => undefined };
   } catch (error) {

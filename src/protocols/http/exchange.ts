@@ -8,16 +8,21 @@ import type { Outcome } from '../../model/event.ts';
 import type { BodyMasker } from '../../web/bodies/masker.ts';
 import type { OutgoingCall } from '../../web/connection.ts';
 import type { AnswerSink, Fields, ResponseHead, ServerCall, Tunnel } from '../../web/message.ts';
+import { recordable } from './fields.ts';
 import { refuseHttp } from './refusals.ts';
+import type { SessionEnd } from './session-end.ts';
 
-/** What comes back, in order: the head, bytes of the body without their coding, the end. */
+/** What comes back, in order: interim answers, the head, bytes of the body without their coding, the end. */
 export type HttpFrame =
+  | { readonly kind: 'informed'; readonly status: number; readonly fields: Fields }
   | { readonly kind: 'head'; readonly head: ResponseHead }
   | { readonly kind: 'data'; readonly bytes: Buffer }
   | { readonly kind: 'end'; readonly trailers: Fields }
   | { readonly kind: 'switched'; readonly fields: Fields }
   /** Of a WebSocket, after `switched`. */
-  | { readonly kind: 'message'; readonly text: boolean; readonly bytes: Buffer };
+  | { readonly kind: 'message'; readonly text: boolean; readonly bytes: Buffer }
+  /** Of a WebSocket: the target closes it, with a reason. */
+  | { readonly kind: 'farewell'; readonly code: number | undefined; readonly bytes: Buffer };
 
 /** How one reply is shown: made from its head. */
 export interface Showing {
@@ -37,26 +42,33 @@ export interface SwitchedShowing {
 export interface Relay {
   /** Towards the caller. */
   message(bytes: Buffer, text: boolean): Promise<void> | undefined;
+  /** Towards the caller. */
+  farewell(code: number | undefined, reason: Buffer): Promise<void> | undefined;
   /** Resolves when both sides have hung up. */
   run(): Promise<Pick<Outcome, 'status' | 'errorCode'>>;
   stop(refusal: Refusal): void;
 }
 
-/** How one request reaches the target and its reply the caller. */
-export interface HttpRoute {
+/** One request of a caller. */
+export interface HttpRequest {
   readonly call: ServerCall;
   readonly command: Command;
-  readonly refusal?: Refusal;
-  /** Fires when the session must end; its reason is a Refusal. */
-  readonly ended: AbortSignal;
-  /** The request as it goes into the recording. */
-  readonly described: object;
+  readonly refusal: Refusal | undefined;
+  /** Its session. */
+  readonly ends: SessionEnd;
   /** Where the caller can ask what became of a held request. */
   statusPath(id: string): string;
-  /** Set where it can be told beforehand that a reply could not be masked. */
-  maskable?(obligations: Obligations): Refusal | undefined;
+  /** Why a reply could not be masked, where that can be told beforehand. */
+  maskable(obligations: Obligations): Refusal | undefined;
+  readonly way: HttpWay;
+}
+
+/** How a request reaches the target and its reply the caller. */
+export interface HttpWay {
   /** Sends it; the target's answer without its coding goes to `answer`. */
   send(permit: Permit, reply: Reply<HttpFrame>, answer: AnswerSink): OutgoingCall;
+  /** The fields of an interim answer. */
+  showInterim(fields: Fields, masks: Masks): Fields;
   /** Throws Refusal MASK_IMPOSSIBLE where the body cannot be shown. */
   show(head: ResponseHead, masks: Masks): Showing;
   /** Where the shown body goes, with its coding put on again. */
@@ -80,11 +92,10 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   readonly command: Command;
   readonly refusal: Refusal | undefined;
   readonly mayWait: boolean;
-  readonly cancelled: AbortSignal;
   /** Resolves when the caller has its answer, or has gone. */
   readonly finished: Promise<void>;
   readonly #finish: () => void;
-  readonly #route: HttpRoute;
+  readonly #request: HttpRequest;
   readonly #async: boolean;
   readonly #broken = () => this.#abandon();
   #reply: Reply<HttpFrame> | undefined;
@@ -99,41 +110,44 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   #pending: { readonly id: string } | undefined;
   #over = false;
 
-  constructor(route: HttpRoute, respondAsync: boolean) {
-    const { call, ended } = route;
-    this.#route = route;
+  constructor(request: HttpRequest, respondAsync: boolean) {
+    const { call, ends } = request;
+    this.#request = request;
     this.#async = respondAsync;
-    this.command = route.command;
-    this.refusal = route.refusal;
+    this.command = request.command;
+    this.refusal = request.refusal;
     this.mayWait = !respondAsync;
-    this.cancelled = call.signal;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;
-    call.signal.addEventListener('abort', this.#broken, { once: true });
-    ended.addEventListener('abort', this.#broken, { once: true });
-    if (call.signal.aborted || ended.aborted) queueMicrotask(this.#broken);
+    ends.add(this.#broken);
+    if (ends.signal.aborted) queueMicrotask(this.#broken);
+    call.onGone(this.#broken);
   }
 
-  /** Mostly known only when the reply's head is there. */
+  get cancelled(): AbortSignal {
+    return this.#request.call.signal;
+  }
+
   maskable(obligations: Obligations): Refusal | undefined {
-    return this.#route.maskable?.(obligations);
+    return this.#request.maskable(obligations);
   }
 
   describe(): string {
-    return JSON.stringify(this.#route.described);
+    const { text, parameters } = this.command;
+    return JSON.stringify({ text, parameters, fields: recordable(this.#request.call.request.fields) });
   }
 
   forward(permit: Permit, reply: Reply<HttpFrame>): void {
     this.#reply = reply;
     if (this.#over) reply.end({ status: 'cancelled' });
-    else this.#outgoing = this.#route.send(permit, reply, this);
+    else this.#outgoing = this.#request.way.send(permit, reply, this);
   }
 
   // What the target answers.
 
   informed(status: number, fields: Fields): void {
-    if (!this.#over) this.#route.call.inform(status, fields);
+    void this.#frame({ kind: 'informed', status, fields });
   }
 
   head(head: ResponseHead): void {
@@ -152,7 +166,7 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
 
   fail(error: PeerError | Refusal): void {
     if (this.#over) return;
-    const { call } = this.#route;
+    const { call } = this.#request;
     if (call.answered) call.abort();
     else this.#tell(error instanceof Refusal ? error : new Refusal(error.kind, error.message));
     this.#conclude({ status: 'error', errorCode: error.kind });
@@ -165,7 +179,7 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
       tunnel.abort();
       return;
     }
-    this.#relay = this.#route.relay(this.#tunnel, tunnel, this.#reply);
+    this.#relay = this.#request.way.relay(this.#tunnel, tunnel, this.#reply);
     void this.#relay.run().then((outcome) => this.#conclude(outcome));
   }
 
@@ -176,14 +190,20 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   // What the core asks for.
 
   mask(frame: HttpFrame, masks: Masks): Buffer {
+    if (frame.kind === 'informed') {
+      const { status } = frame;
+      const fields = this.#request.way.showInterim(frame.fields, masks);
+      this.#shown = { kind: 'informed', status, fields };
+      return Buffer.from(`${JSON.stringify({ status, fields })}\n`);
+    }
     if (frame.kind === 'head') {
-      this.#showing = this.#route.show(frame.head, masks);
+      this.#showing = this.#request.way.show(frame.head, masks);
       this.#shown = { kind: 'head', head: this.#showing.head };
       const { status, fields } = this.#showing.head;
       return Buffer.from(`${JSON.stringify({ status, fields })}\n`);
     }
     if (frame.kind === 'switched') {
-      this.#switched = this.#route.showSwitched(frame.fields, masks);
+      this.#switched = this.#request.way.showSwitched(frame.fields, masks);
       const { fields } = this.#switched;
       this.#shown = { kind: 'switched', fields };
       return Buffer.from(`${JSON.stringify({ status: 101, fields })}\n`);
@@ -192,6 +212,11 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
       const bytes = this.#switched?.message(frame.bytes, frame.text) ?? nothing;
       this.#shown = { ...frame, bytes };
       return Buffer.concat([bytes, newline]);
+    }
+    if (frame.kind === 'farewell') {
+      const bytes = frame.bytes.length === 0 ? nothing : (this.#switched?.message(frame.bytes, true) ?? nothing);
+      this.#shown = { ...frame, bytes };
+      return bytes.length === 0 ? nothing : Buffer.concat([bytes, newline]);
     }
     const masker = this.#showing?.masker;
     if (frame.kind === 'data') {
@@ -206,16 +231,21 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   respond(bytes: Buffer): Promise<void> | undefined {
     const shown = this.#shown;
     if (shown === undefined || this.#over) return undefined;
+    if (shown.kind === 'informed') {
+      this.#request.call.inform(shown.status, shown.fields);
+      return undefined;
+    }
     if (shown.kind === 'head') {
-      this.#coder = this.#route.coder();
-      this.#route.call.answer(shown.head);
+      this.#coder = this.#request.way.coder();
+      this.#request.call.answer(shown.head);
       return undefined;
     }
     if (shown.kind === 'switched') {
-      this.#tunnel = this.#route.call.switchProtocols(shown.fields);
+      this.#tunnel = this.#request.call.switchProtocols(shown.fields);
       return undefined;
     }
     if (shown.kind === 'message') return this.#relay?.message(shown.bytes, shown.text);
+    if (shown.kind === 'farewell') return this.#relay?.farewell(shown.code, shown.bytes);
     const taken = bytes.length === 0 ? undefined : this.#coder?.data(bytes);
     if (shown.kind === 'end') {
       if (taken === undefined) this.#coder?.end(shown.trailers);
@@ -233,7 +263,7 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
     if (this.#over) return;
     this.#outgoing?.cancel();
     if (this.#relay !== undefined) this.#relay.stop(refusal);
-    else if (this.#route.call.answered) this.#route.call.abort();
+    else if (this.#request.call.answered) this.#request.call.abort();
     else this.#tell(refusal);
     this.#conclude({ status: 'error', errorCode: refusal.kind });
   }
@@ -244,10 +274,10 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
 
   /** A held request whose caller prefers not to wait gets 202 and where to ask (RFC 7240 §4.1); it is sent when it comes again after a yes. */
   #tell(refusal: Refusal): void {
-    const { call } = this.#route;
+    const { call } = this.#request;
     if (this.#over || call.answered || call.signal.aborted) return;
     const id = this.#pending?.id ?? idOf(refusal);
-    const location = refusal.kind === 'APPROVAL_PENDING' && id !== undefined ? this.#route.statusPath(id) : undefined;
+    const location = refusal.kind === 'APPROVAL_PENDING' && id !== undefined ? this.#request.statusPath(id) : undefined;
     if (location === undefined || !this.#async) {
       refuseHttp(call, refusal, location === undefined ? [] : ['location', location]);
       return;
@@ -271,28 +301,26 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   /** The caller is gone, or the session has ended. */
   #abandon(): void {
     if (this.#over) return;
-    const { call, ended } = this.#route;
+    const { call, ends } = this.#request;
+    const { aborted, reason } = ends.signal;
     this.#outgoing?.cancel();
     if (this.#relay !== undefined) {
-      this.#relay.stop(
-        ended.reason instanceof Refusal ? ended.reason : new Refusal('SESSION_ENDED', 'the caller has gone'),
-      );
+      this.#relay.stop(reason instanceof Refusal ? reason : new Refusal('SESSION_ENDED', 'the caller has gone'));
     } else if (call.answered) call.abort();
-    else if (ended.aborted && ended.reason instanceof Refusal) this.#tell(ended.reason);
+    else if (aborted && reason instanceof Refusal) this.#tell(reason);
     this.#conclude({ status: 'cancelled' });
   }
 
   #conclude(outcome: Pick<Outcome, 'status' | 'errorCode'>): void {
     if (this.#over) return;
-    const detail = this.#route.detail();
+    const detail = this.#request.way.detail();
     this.#reply?.end({ ...outcome, detail: { ...(this.#status === 0 ? {} : { status: this.#status }), ...detail } });
     this.#leave();
   }
 
   #leave(): void {
     this.#over = true;
-    this.#route.call.signal.removeEventListener('abort', this.#broken);
-    this.#route.ended.removeEventListener('abort', this.#broken);
+    this.#request.ends.remove(this.#broken);
     this.#finish();
   }
 }

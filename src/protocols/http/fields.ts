@@ -4,23 +4,30 @@ import type { HttpAddress } from './settings.ts';
 /** Codings that can be looked into (RFC 9110 §8.4.1); the target is asked for no other. */
 const codings = new Set(['gzip', 'x-gzip', 'deflate', 'br', 'zstd', 'identity']);
 
-const negotiated = new Set(['accept-encoding']);
-
 /** The fields with `Accept-Encoding` cut to codings that can be looked into; a caller that names none gets none. */
 export function acceptable(fields: Fields): Fields {
-  const asked = field(fields, 'accept-encoding');
-  const rest = without(fields, negotiated);
-  if (asked === undefined) return [...rest, 'accept-encoding', 'identity'];
+  const rest: string[] = [];
+  let asked: string | undefined;
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    const value = fields[index + 1] as string;
+    if (name !== 'accept-encoding') rest.push(name, value);
+    else asked = asked === undefined ? value : `${asked},${value}`;
+  }
+  if (asked === undefined) {
+    rest.push('accept-encoding', 'identity');
+    return rest;
+  }
   const kept = asked
     .split(',')
     .map((one) => one.trim())
     .filter((one) => codings.has(one.split(';', 1)[0]?.trim().toLowerCase() ?? ''));
-  return [...rest, 'accept-encoding', kept.length === 0 ? 'identity' : kept.join(', ')];
+  rest.push('accept-encoding', kept.length === 0 ? 'identity' : kept.join(', '));
+  return rest;
 }
 
 /** Fields that change from one try to the next, or say nothing about what is asked for. */
-const incidental = new Set([
-  'accept',
+export const incidental: ReadonlySet<string> = new Set([
   'accept-encoding',
   'accept-language',
   'user-agent',
@@ -30,7 +37,6 @@ const incidental = new Set([
   'baggage',
   'x-request-id',
   'x-correlation-id',
-  'prefer',
   'cache-control',
   'pragma',
   'priority',
@@ -44,7 +50,15 @@ const incidental = new Set([
 
 /** The part of a request's fields that a yes is bound to: all but what differs between two tries of the same. */
 export function binding(fields: Fields): string {
-  return JSON.stringify(without(fields, incidental));
+  const bound = without(fields, incidental);
+  return JSON.stringify(bound.includes('prefer') ? bound.map(asked) : bound);
+}
+
+/** A preference can turn an insert into an overwrite. Only how long the caller waits for its answer (RFC 7240 §4.1, §4.3) makes no difference to what is done. */
+function asked(text: string, index: number, all: Fields): string {
+  if (index % 2 === 0 || all[index - 1] !== 'prefer') return text;
+  const kept = text.split(',').filter((one) => !/^\s*(?:respond-async|wait\s*=.*)\s*$/i.test(one));
+  return kept.join(',');
 }
 
 const secret = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-amz-security-token']);

@@ -8,18 +8,21 @@ import type { Route, WebProtocol } from '../../web/protocol.ts';
 import { statusPath } from '../../web/status.ts';
 import { classifyRequest } from './classify/classify.ts';
 import { signedToken } from './credentials/sigv4/verify.ts';
-import { HttpExchange } from './exchange.ts';
-import { binding, recordable } from './fields.ts';
-import { forwarding } from './forward.ts';
+import { HttpExchange, type HttpWay } from './exchange.ts';
+import { binding } from './fields.ts';
+import { type Asked, forwarding } from './forward.ts';
+import { HeldBodies } from './held-bodies.ts';
+import { preview } from './preview.ts';
 import { refuseHttp } from './refusals.ts';
 import { replay } from './replay.ts';
-import { type RequestBody, readRequestBody, readWhole } from './request-body.ts';
+import { bodyless, type RequestBody, readRequestBody, readWhole, wholeLength } from './request-body.ts';
 import { type HttpSettings, httpSettings } from './settings.ts';
 import { HttpTarget } from './target.ts';
 
 /** HTTP/1.1, HTTP/2, WebSocket, server-sent events and gRPC to targets that speak them. See README.md in this folder. */
 export function createHttp(): WebProtocol<HttpSettings> {
   const targets = new OpenedTargets((target: Target<HttpSettings>) => new HttpTarget(target));
+  const room = new HeldBodies();
   return {
     name: 'http',
     prefix: '',
@@ -28,8 +31,16 @@ export function createHttp(): WebProtocol<HttpSettings> {
     hosts: (target) => target.settings.hosts,
     refuse: refuseHttp,
     credential: ({ fields }) => signedToken(fields),
-    async request(call, route, gateway) {
-      await answer(call, route, targets.of(route.line.target as Target<HttpSettings>, gateway), gateway);
+    request(call, route, gateway) {
+      const target = targets.of(route.line.target as Target<HttpSettings>, gateway);
+      if (route.path.length > gateway.limits.commandBytes) throw new Refusal('LIMIT_EXCEEDED', 'the path is too long');
+      // Most requests have no body, and nothing to wait for then.
+      if (call.body.length === 0)
+        return send(
+          { call, route, target, ...meaningOf(call.request, route.path, bodyless(call.body), target) },
+          gateway,
+        );
+      return sendWithBody(call, route, target, gateway, room);
     },
     inspect: (target, gateway) => inspect(targets.of(target, gateway), gateway),
     async classify(target, text, gateway) {
@@ -39,43 +50,78 @@ export function createHttp(): WebProtocol<HttpSettings> {
   };
 }
 
-/** One request, from its head to the end of its answer. */
-async function answer(call: ServerCall, route: Route, target: HttpTarget, gateway: Gateway): Promise<void> {
+async function sendWithBody(
+  call: ServerCall,
+  route: Route,
+  target: HttpTarget,
+  gateway: Gateway,
+  room: HeldBodies,
+): Promise<void> {
+  using used = new DisposableStack();
+  const { line, path } = route;
+  const body = await readRequestBody(call.request, call.body, target.settings.inspectBytes);
+  let meant = meaningOf(call.request, path, body, target);
+  // A yes is bound to all of a request. Only where one is needed is a long body worth keeping.
+  if (
+    body.known === 'too large' &&
+    meant.misunderstood === undefined &&
+    line.decide(meant.classified).outcome === 'hold'
+  ) {
+    used.defer(room.take(line.session.principal.id, wholeLength(body)));
+    meant = { ...meant, body: await readWhole(body) };
+  }
+  await send({ call, route, target, ...meant }, gateway);
+}
+
+/** A request and what it means. */
+interface Understood extends Asked {
+  /** Why it does not mean anything that could be sent. */
+  readonly misunderstood: Refusal | undefined;
+}
+
+/** One request, to the end of its answer. */
+function send(asked: Understood, gateway: Gateway): Promise<void> {
+  let way: HttpWay | Promise<HttpWay> | Refusal;
+  try {
+    way = forwarding(asked, gateway);
+  } catch (error) {
+    way = refusalOf(error);
+  }
+  return way instanceof Promise ? way.catch(refusalOf).then((found) => run(asked, found)) : run(asked, way);
+}
+
+function run(
+  { call, route, body, classified, target, misunderstood }: Understood,
+  way: HttpWay | Refusal,
+): Promise<void> {
   const { request } = call;
   const { line, path, base } = route;
-  if (path.length > gateway.limits.commandBytes) throw new Refusal('LIMIT_EXCEEDED', 'the path is too long');
-  let body = await readRequestBody(request, call.body, target.settings.inspectBytes);
-  const { classified, refusal: misunderstood } = meaningOf(request, path, body, target);
-  // A yes is bound to all of a request. Only where one is needed is a long body worth keeping.
-  const unread = body.known === 'too large';
-  if (unread && misunderstood === undefined && line.decide(classified).outcome === 'hold') body = await readWhole(body);
   const command: Command = {
     classified,
     text: `${request.method} ${path}`,
     ...(body.parameter === undefined ? {} : { parameters: [body.parameter] }),
-    scope: binding(request.fields),
+    get scope() {
+      return binding(request.fields);
+    },
+    get preview() {
+      return preview(request.fields, body);
+    },
   };
-  const way = await forwarding(call, route, body, classified, target, gateway).catch(refusalOf);
-  const refusal = misunderstood ?? (way instanceof Refusal ? way : undefined);
+  const prefer = field(request.fields, 'prefer');
   const exchange = new HttpExchange(
     {
       call,
       command,
-      ...(refusal === undefined ? {} : { refusal }),
-      ended: line.signal,
-      described: {
-        text: command.text,
-        ...(command.parameters === undefined ? {} : { parameters: command.parameters }),
-        fields: recordable(request.fields),
-      },
+      refusal: misunderstood ?? (way instanceof Refusal ? way : undefined),
+      ends: target.endOf(line),
       statusPath: (id) => statusPath(base, id),
       maskable: ({ masks }) => (target.canBeRenamed(classified, masks) ? renamed() : undefined),
-      ...(way instanceof Refusal ? nowhere(way) : way),
+      way: way instanceof Refusal ? nowhere(way) : way,
     },
-    /(?:^|,)\s*respond-async\s*(?:[,;]|$)/i.test(field(request.fields, 'prefer') ?? ''),
+    prefer !== undefined && /(?:^|,)\s*respond-async\s*(?:[,;]|$)/i.test(prefer),
   );
   void line.run(exchange);
-  await exchange.finished;
+  return exchange.finished;
 }
 
 function renamed(): Refusal {
@@ -94,11 +140,19 @@ function refusalOf(error: unknown): Refusal {
 }
 
 /** The way of a request that is refused: it is never gone. */
-function nowhere(refusal: Refusal): Awaited<ReturnType<typeof forwarding>> {
+function nowhere(refusal: Refusal): HttpWay {
   const never = () => {
     throw refusal;
   };
-  return { send: never, show: never, coder: never, showSwitched: never, relay: never, detail: () => ({}) };
+  return {
+    send: never,
+    showInterim: never,
+    show: never,
+    coder: never,
+    showSwitched: never,
+    relay: never,
+    detail: () => ({}),
+  };
 }
 
 const notUnderstood: Classified = {
@@ -113,11 +167,11 @@ function meaningOf(
   path: string,
   body: RequestBody,
   target: HttpTarget,
-): { readonly classified: Classified; readonly refusal?: Refusal } {
+): Pick<Understood, 'body' | 'classified' | 'misunderstood'> {
   try {
-    return { classified: target.classified(request, path, body.known) };
+    return { body, classified: target.classified(request, path, body.known), misunderstood: undefined };
   } catch (error) {
-    if (error instanceof Refusal) return { classified: notUnderstood, refusal: error };
+    if (error instanceof Refusal) return { body, classified: notUnderstood, misunderstood: error };
     throw error;
   }
 }

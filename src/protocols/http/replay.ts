@@ -20,8 +20,11 @@ export async function* replay(frames: AsyncIterable<RecordedFrame>): AsyncGenera
     else if (direction === 'sent') yield* lines(shownOf(bodies, exchange, true), exchange, frame.bytes, '> ');
     else {
       const shown = shownOf(replies, exchange, false);
-      const { head, rest } = split(shown, frame.bytes);
-      if (head !== undefined) yield { kind: 'status', exchange, at, text: head };
+      let { head, rest } = split(shown, frame.bytes);
+      while (head !== undefined) {
+        yield { kind: 'status', exchange, at, text: head };
+        ({ head, rest } = split(shown, rest));
+      }
       yield* lines(shown, exchange, rest, '');
     }
     for (const shown of [replies, bodies])
@@ -56,7 +59,7 @@ function* request({ exchange, at, bytes }: RecordedFrame): Generator<ReplayItem>
   yield { kind: 'command', exchange, at, text, ...(parameters === undefined ? {} : { parameters }) };
 }
 
-/** A reply begins with one line of JSON, its head; see `exchange.ts`. */
+/** A reply begins with lines of JSON, one for each interim answer and one for its head; see `exchange.ts`. */
 function split(shown: Shown, bytes: Buffer): { readonly head?: string; readonly rest: Buffer } {
   if (shown.head) return { rest: bytes };
   const end = bytes.indexOf(0x0a);
@@ -66,8 +69,8 @@ function split(shown: Shown, bytes: Buffer): { readonly head?: string; readonly 
   }
   const line = shown.carry + bytes.toString('utf8', 0, end);
   shown.carry = '';
-  shown.head = true;
   const { status, fields } = JSON.parse(line) as { readonly status: number; readonly fields: readonly string[] };
+  shown.head = status === 101 || status >= 200;
   const type = fields[fields.indexOf('content-type') + 1];
   return { head: `${status}${fields.includes('content-type') ? ` ${type}` : ''}`, rest: bytes.subarray(end + 1) };
 }

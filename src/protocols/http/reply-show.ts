@@ -1,4 +1,5 @@
 import type { Masks } from '../../gateway/protocol.ts';
+import type { PeerError, Refusal } from '../../model/errors.ts';
 import { planBody } from '../../web/bodies/body-plan.ts';
 import { codingsOf, openDecoder, openEncoder } from '../../web/bodies/coding.ts';
 import { maskedFields, maskedHead, maskedTrailers } from '../../web/bodies/masked-head.ts';
@@ -12,6 +13,7 @@ import {
   field,
   type ResponseHead,
   type ServerCall,
+  type Tunnel,
 } from '../../web/message.ts';
 import type { ReflectionGuard } from './credentials/reflection.ts';
 import { showableFields } from './credentials/strip.ts';
@@ -48,33 +50,27 @@ export class ReplyShow {
 
   /** `answer`, with the coding taken off: its head comes first, and says through `open` which one that is. */
   decoding(answer: AnswerSink): AnswerSink {
-    let body: BodySink | undefined;
-    const decoder = () => {
-      body ??= openDecoder(this.#coding, answer);
-      return body;
-    };
-    return {
-      informed: (status, fields) => answer.informed(status, this.#fields(fields)),
-      head: (head) => answer.head(head),
-      data: (bytes) => decoder().data(bytes),
-      // A reply to HEAD has a coding and no body.
-      end: (trailers) => (body ?? answer).end(trailers),
-      fail: (error) => (body ?? answer).fail(error),
-      switched: (fields, tunnel) => answer.switched(fields, tunnel),
-    };
+    return new Decoding(
+      answer,
+      (fields) => this.#fields(fields),
+      () => openDecoder(this.#coding, answer),
+    );
+  }
+
+  /** The fields of an interim answer: whatever they say, the final one could say too. */
+  interim(fields: Fields, masks: Masks): Fields {
+    return maskedFields(fields, masks);
   }
 
   /** Throws Refusal MASK_IMPOSSIBLE where the body cannot be shown. */
   open(head: ResponseHead, masks: Masks): Showing {
     const plan = planBody(head, this.#rules.applying(masks), this.#settings.detectors);
+    const coding = codingOf(head);
+    this.#coding = coding;
     // What is not looked at for masks is still searched for the credential, and a coding would hide it.
-    const recode = !plan.changes && codingOf(head) !== undefined;
-    this.#coding = plan.changes || recode ? codingOf(head) : undefined;
-    const shown = maskedHead(
-      { ...head, fields: this.#fields(head.fields) },
-      { ...plan, changes: plan.changes || recode },
-      masks,
-    );
+    const changes = plan.changes || coding !== undefined;
+    const plain = { ...head, fields: this.#fields(head.fields) };
+    const shown = maskedHead(plain, changes === plan.changes ? plan : { ...plan, changes }, masks);
     const masker = plan.changes ? openBodyMasker(plan, masks, bodyLimits) : undefined;
     return {
       head: shown,
@@ -102,20 +98,74 @@ export class ReplyShow {
   }
 
   coder(): Coder {
-    const { write, end } = this.#call;
-    const call = this.#call;
-    const sink: BodySink = {
-      data: (bytes) => write.call(call, bytes),
-      end: (trailers) => end.call(call, trailers),
-      fail: () => call.abort(),
-    };
-    return openEncoder(this.#coding, sink);
+    return openEncoder(this.#coding, new CallSink(this.#call));
   }
 
   /** Fields without cookies and challenges that are not the caller's, without the credential, with the gateway's addresses. */
   #fields(fields: Fields): Fields {
     const { origin, base } = this.#seen;
     return relocated(this.#guard.fields(showableFields(fields, this.#settings)), this.#settings.address, origin, base);
+  }
+}
+
+/** An answer on its way in, whose body is decoded as its head said. */
+class Decoding implements AnswerSink {
+  readonly #answer: AnswerSink;
+  readonly #fields: (fields: Fields) => Fields;
+  readonly #open: () => BodySink;
+  #body: BodySink | undefined;
+
+  constructor(answer: AnswerSink, fields: (fields: Fields) => Fields, open: () => BodySink) {
+    this.#answer = answer;
+    this.#fields = fields;
+    this.#open = open;
+  }
+
+  informed(status: number, fields: Fields): void {
+    this.#answer.informed(status, this.#fields(fields));
+  }
+
+  head(head: ResponseHead): void {
+    this.#answer.head(head);
+  }
+
+  data(bytes: Buffer): Promise<void> | undefined {
+    this.#body ??= this.#open();
+    return this.#body.data(bytes);
+  }
+
+  /** A reply to HEAD has a coding and no body. */
+  end(trailers: Fields): void {
+    (this.#body ?? this.#answer).end(trailers);
+  }
+
+  fail(error: PeerError | Refusal): void {
+    (this.#body ?? this.#answer).fail(error);
+  }
+
+  switched(fields: Fields, tunnel: Tunnel): void {
+    this.#answer.switched(fields, tunnel);
+  }
+}
+
+/** The caller, as somewhere to put a body. */
+class CallSink implements BodySink {
+  readonly #call: ServerCall;
+
+  constructor(call: ServerCall) {
+    this.#call = call;
+  }
+
+  data(bytes: Buffer): Promise<void> | undefined {
+    return this.#call.write(bytes);
+  }
+
+  end(trailers: Fields): void {
+    this.#call.end(trailers);
+  }
+
+  fail(): void {
+    this.#call.abort();
   }
 }
 

@@ -12,26 +12,39 @@ export interface RequestBody {
   readonly body: Body;
   /** What an approver and the audit log see of it, and what a yes is bound to; undefined for none, and while it is not known. */
   readonly parameter: string | undefined;
+  /** How a body begins that the parameter only describes, where it is text. */
+  readonly beginning?: string | undefined;
 }
 
 /** Bodies up to here stand in the audit log as text. */
-const textBytes = 16 * 1024;
+export const textBytes = 16 * 1024;
 /** A request that is held is kept whole, up to here. */
 export const heldBytes = 16 * 1024 * 1024;
+
+/** A body of nothing. */
+export function bodyless(body: Body): RequestBody {
+  return { known: undefined, body, parameter: undefined };
+}
 
 /**
  * Reads as much of a body as is looked into, `inspectBytes` at most. A stream that the caller may go on with while it waits for
  * answers is not read ahead at all: neither side would ever come to an end. Rejects when the caller breaks off.
  */
 export async function readRequestBody(request: RequestHead, body: Body, inspectBytes: number): Promise<RequestBody> {
-  if (body.length === 0) return { known: undefined, body, parameter: undefined };
+  if (body.length === 0) return bodyless(body);
   if ((body.length ?? 0) > inspectBytes || (body.length === undefined && isStream(request)))
     return { known: 'too large', body, parameter: undefined };
   const ahead = new ReadAhead(body, inspectBytes);
   const whole = await ahead.read();
   if (whole === undefined) return { known: 'too large', body: ahead, parameter: undefined };
   if (whole.length === 0) return { known: undefined, body: ahead, parameter: undefined };
-  return { known: whole, body: ahead, parameter: parameterOf(whole) };
+  // What trails the body has been seen by nobody, and nobody has agreed to it.
+  return { known: whole, body: bytesBody(whole), parameter: parameterOf(whole), beginning: beginningOf(whole) };
+}
+
+/** How much `readWhole` may keep of a body. */
+export function wholeLength({ body }: RequestBody): number {
+  return Math.min(body.length ?? heldBytes, heldBytes);
 }
 
 /** The same with all of it read, so that a yes can be bound to it. Throws Refusal LIMIT_EXCEEDED where it is too long to be kept. */
@@ -46,7 +59,7 @@ export async function readWhole({ known, body }: RequestBody): Promise<RequestBo
       },
     );
   }
-  return { known, body: bytesBody(whole), parameter: parameterOf(whole) };
+  return { known, body: bytesBody(whole), parameter: parameterOf(whole), beginning: beginningOf(whole) };
 }
 
 /** Whether all of the body stands in the command's parameters already. */
@@ -60,13 +73,23 @@ function isStream({ fields, upgrade }: RequestHead): boolean {
   return !/json|form|xml|text\/|^$/i.test(type) || /ndjson|json-seq|jsonl|stream/i.test(type);
 }
 
-/** Short text as it is; anything else as its length and SHA-256. */
-function parameterOf(bytes: Buffer): string {
+/** Short text as it is; anything else as its length and SHA-256. No text is taken for such a description of another body. */
+export function parameterOf(bytes: Buffer): string {
   return textOf(bytes) ?? `${bytes.length} bytes, sha256 ${createHash('sha256').update(bytes).digest('hex')}`;
 }
+
+/** Up to `textBytes` of a longer text. */
+function beginningOf(bytes: Buffer): string | undefined {
+  if (bytes.length <= textBytes) return undefined;
+  const text = bytes.toString('utf8', 0, textBytes);
+  // The last character may be cut.
+  return /[\0\ufffd]/.test(text.slice(0, -3)) ? undefined : `${text}…`;
+}
+
+const description = /^\d+ bytes, sha256 [0-9a-f]{64}$/;
 
 function textOf(bytes: Buffer): string | undefined {
   if (bytes.length > textBytes) return undefined;
   const text = bytes.toString('utf8');
-  return text.includes('\ufffd') || text.includes('\0') ? undefined : text;
+  return text.includes('\ufffd') || text.includes('\0') || description.test(text) ? undefined : text;
 }

@@ -12,6 +12,7 @@ import { classifyMessage } from './classify/message.ts';
 import { openRules } from './classify/rules.ts';
 import { type Credentials, openCredentials } from './credentials/credentials.ts';
 import { createInjector, type Injector } from './credentials/injector.ts';
+import { SessionEnd } from './session-end.ts';
 import { type ClassifiedField, type HttpSettings, parseClassifiedField } from './settings.ts';
 
 /** Requests without a body that mean the same as one before: their meaning, and so their decision, is remembered. */
@@ -25,9 +26,12 @@ export class HttpTarget {
   readonly #target: Target<HttpSettings>;
   readonly #classified: readonly (ClassifiedField & { readonly classification: string })[];
   readonly #bodyRules = new Map<string, BodyRules>();
+  /** By the meaning itself: those that are remembered are asked about again and again. */
+  readonly #rulesOf = new WeakMap<Classified, BodyRules>();
   readonly #meanings = new Map<string, Classified>();
   readonly #injector: Injector;
-  readonly #credentials = new WeakMap<Line, Promise<Credentials>>();
+  readonly #ends = new WeakMap<Line, SessionEnd>();
+  readonly #credentials = new WeakMap<Line, Credentials | Promise<Credentials>>();
 
   /** Throws ConfigError for an OpenAPI document that cannot be used. */
   constructor(target: Target<HttpSettings>) {
@@ -67,7 +71,16 @@ export class HttpTarget {
   }
 
   /** What is classified in the reply to such a request. */
-  bodyRulesFor({ verb, resources }: Classified): BodyRules {
+  bodyRulesFor(classified: Classified): BodyRules {
+    let rules = this.#rulesOf.get(classified);
+    if (rules === undefined) {
+      rules = this.#rulesFor(classified);
+      this.#rulesOf.set(classified, rules);
+    }
+    return rules;
+  }
+
+  #rulesFor({ verb, resources }: Classified): BodyRules {
     const paths = resources.flatMap(({ type, id }) => (type === 'Path' ? [id] : []));
     const list = this.#classified.filter(
       ({ method, route }) =>
@@ -91,14 +104,26 @@ export class HttpTarget {
     return list.length > 0;
   }
 
-  /** Who the gateway is to the target, fetched once a session. Rejects with Refusal UPSTREAM_UNAVAILABLE. */
-  credentials(line: Line, gateway: Gateway): Promise<Credentials> {
+  endOf(line: Line): SessionEnd {
+    let end = this.#ends.get(line);
+    if (end === undefined) {
+      end = new SessionEnd(line.signal);
+      this.#ends.set(line, end);
+    }
+    return end;
+  }
+
+  /** Who the gateway is to the target, fetched once a session; a promise until it is there. Rejects with Refusal UPSTREAM_UNAVAILABLE. */
+  credentials(line: Line, gateway: Gateway): Credentials | Promise<Credentials> {
     let opened = this.#credentials.get(line);
     if (opened === undefined) {
-      opened = this.#open(gateway);
-      this.#credentials.set(line, opened);
-      // The next request tries again.
-      opened.catch(() => this.#credentials.delete(line));
+      const opening = this.#open(gateway);
+      this.#credentials.set(line, opening);
+      opening.then(
+        (credentials) => this.#credentials.set(line, credentials),
+        () => this.#credentials.delete(line), // The next request tries again.
+      );
+      opened = opening;
     }
     return opened;
   }
@@ -134,7 +159,16 @@ export class HttpTarget {
         switched: (_, tunnel) => tunnel.abort(),
       },
     );
+    const silent = setTimeout(
+      () =>
+        resolve({
+          reachable: true,
+          warnings: [`it has not answered HEAD ${basePath}/ for ${answerMs / 1000} seconds`],
+        }),
+      answerMs,
+    );
     const found = await promise;
+    clearTimeout(silent);
     call.cancel();
     housekeeping.end('looked at');
     const routes = this.rules.routes === undefined ? 'paths as sent' : `${this.rules.routes.size} routes`;
@@ -142,6 +176,9 @@ export class HttpTarget {
     return { ...found, mode: `${routes}, ${settings.detectors ? masks : `${masks}, detectors off`}` };
   }
 }
+
+/** A target that takes longer to say something has been looked at long enough. */
+const answerMs = 10_000;
 
 /** What is classified for GET is so for whatever else begins as one. */
 function methodOf(verb: string): string {

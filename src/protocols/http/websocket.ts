@@ -3,12 +3,15 @@ import type { Exchange, Line, Reply } from '../../gateway/protocol.ts';
 import type { Classified, Command } from '../../model/command.ts';
 import { type PeerError, Refusal } from '../../model/errors.ts';
 import type { Outcome } from '../../model/event.ts';
+import { both } from '../../web/body.ts';
 import type { Tunnel } from '../../web/message.ts';
 import { closeFrame, encodeFrame } from '../../wire/websocket/encode-frame.ts';
 import type { Frame } from '../../wire/websocket/frame.ts';
 import { type FrameLimits, FrameReader, frameLimits } from '../../wire/websocket/frame-reader.ts';
 import { MessageCollector } from '../../wire/websocket/message-collector.ts';
 import type { HttpFrame, Relay } from './exchange.ts';
+import { ReadOn } from './read-on.ts';
+import { parameterOf, textBytes } from './request-body.ts';
 
 /** Messages are held whole, to be recorded, masked and decided on. */
 const limits: FrameLimits = { ...frameLimits, messageBytes: 16 * 1024 * 1024 };
@@ -35,6 +38,13 @@ export interface WebSocketRoute {
 export class WebSocketRelay implements Relay {
   readonly #route: WebSocketRoute;
   readonly #over = Promise.withResolvers<Pick<Outcome, 'status' | 'errorCode'>>();
+  /** What each side's last ping said, until it is answered. */
+  readonly #pinged: { client: Buffer | undefined; server: Buffer | undefined } = {
+    client: undefined,
+    server: undefined,
+  };
+  /** The caller sends nothing more. */
+  readonly #left = new AbortController();
   #ended = false;
 
   constructor(route: WebSocketRoute) {
@@ -53,6 +63,13 @@ export class WebSocketRelay implements Relay {
     return this.#ended
       ? undefined
       : this.#route.caller.write(encodeFrame({ kind, first: true, fin: true, payload }, 'client'));
+  }
+
+  /** The target's last word, as it may be shown. */
+  farewell(code: number | undefined, reason: Buffer): Promise<void> | undefined {
+    if (this.#ended) return undefined;
+    const frame = code === undefined ? wordless : closeFrame(code, reason.toString('utf8'));
+    return this.#route.caller.write(encodeFrame(frame, 'client'));
   }
 
   /** Both sides are told why, as far as they still listen. */
@@ -93,20 +110,52 @@ export class WebSocketRelay implements Relay {
       };
       return next(0);
     };
-    from.pipe({
-      data: frames,
-      end: () => this.#finish({ status: 'ok' }),
-      fail: () => this.#finish({ status: 'cancelled' }),
-    });
+    if (sender === 'server' || this.#route.meaningOf === undefined) {
+      from.pipe({
+        data: frames,
+        end: () => this.#finish({ status: 'ok' }),
+        fail: () => this.#finish({ status: 'cancelled' }),
+      });
+      return;
+    }
+    // A message may wait for a person, who decides for a caller that is still there.
+    const ahead = new ReadOn(frames, readOnBytes);
+    const over = (status: Outcome['status']) => {
+      this.#left.abort();
+      ahead.end(() => this.#finish({ status }));
+    };
+    from.pipe({ data: (bytes) => ahead.data(bytes), end: () => over('ok'), fail: () => over('cancelled') });
   }
 
-  /** Pings, pongs and farewells pass as they are. */
-  #control(frame: Frame, sender: 'client' | 'server'): Promise<void> | undefined {
-    if (frame.kind === 'text' || frame.kind === 'binary') return undefined;
+  /**
+   * Pings and pongs pass without what they say, which is nobody's but theirs who pinged (RFC 6455 §5.5.3): it comes back to them with the pong.
+   * So no mask has to look at them, and no rule.
+   */
+  #control({ kind, payload }: Frame, sender: 'client' | 'server'): Promise<void> | undefined {
+    if (kind === 'text' || kind === 'binary') return undefined;
+    if (kind === 'close') return this.#closed(payload, sender);
     const { caller, target } = this.#route;
-    return sender === 'client'
-      ? target.write(encodeFrame(frame, 'server'))
-      : caller.write(encodeFrame(frame, 'client'));
+    const receiver = sender === 'client' ? 'server' : 'client';
+    let said: Buffer = nothing;
+    if (kind === 'ping') this.#pinged[sender] = payload;
+    else {
+      said = this.#pinged[receiver] ?? nothing;
+      this.#pinged[receiver] = undefined;
+    }
+    const frame = encodeFrame({ kind, first: true, fin: true, payload: said }, receiver);
+    return receiver === 'server' ? target.write(frame) : caller.write(frame);
+  }
+
+  /** A reason is text like a message: recorded, and the target's masked. Where messages are commands, the caller's is none and stays here. */
+  #closed(payload: Buffer, sender: 'client' | 'server'): Promise<void> | undefined {
+    const { meaningOf, reply, target } = this.#route;
+    const code = payload.length < 2 ? undefined : payload.readUInt16BE(0);
+    const reason = payload.subarray(2);
+    if (sender === 'server') return reply.frames({ kind: 'farewell', code, bytes: reason }, 0);
+    const passed = meaningOf === undefined ? reason : nothing;
+    const frame = code === undefined ? wordless : closeFrame(code, passed.toString('utf8'));
+    const sent = target.write(encodeFrame(frame, 'server'));
+    return passed.length === 0 ? sent : both(reply.sent(Buffer.concat([passed, newline])), sent);
   }
 
   #asked(kind: 'text' | 'binary', payload: Buffer): Promise<void> | undefined {
@@ -115,9 +164,11 @@ export class WebSocketRelay implements Relay {
     if (meaningOf === undefined) {
       const recorded = reply.sent(Buffer.concat([payload, newline]));
       const sent = send();
-      return recorded === undefined ? sent : Promise.all([recorded, sent]).then(() => undefined);
+      return both(recorded, sent);
     }
-    const exchange = new MessageExchange(this.#route, payload, meaningOf, send, (refusal) => this.stop(refusal));
+    const exchange = new MessageExchange(this.#route, kind, payload, meaningOf, this.#left.signal, send, (refusal) =>
+      this.stop(refusal),
+    );
     void line.run(exchange);
     // Messages keep their order: none is looked at while the one before it waits for the disk, a person or the target.
     return exchange.done;
@@ -137,30 +188,39 @@ export class WebSocketRelay implements Relay {
 }
 
 const newline = Buffer.from('\n');
+/** What is read of a caller while a message of it waits. */
+const readOnBytes = 64 * 1024;
+const nothing: Buffer = Buffer.alloc(0);
+/** A Close frame that says nothing. */
+const wordless: Frame = { kind: 'close', first: true, fin: true, payload: nothing };
 
 /** One message of the caller as a command of its own. The target's answer, if any, belongs to the connection. */
 class MessageExchange implements Exchange<never> {
   readonly command: Command;
   readonly refusal: Refusal | undefined;
   readonly mayWait = true;
+  readonly cancelled: AbortSignal;
   /** Resolves when it has been sent, or never will be. */
   readonly done: Promise<void>;
   readonly #settle: (sent: Promise<void> | undefined) => void;
   readonly #send: () => Promise<void> | undefined;
+  /** What does not stand in the command itself. */
+  readonly #unsaid: Buffer | undefined;
   readonly #stop: (refusal: Refusal) => void;
 
   constructor(
     { path }: WebSocketRoute,
+    kind: 'text' | 'binary',
     payload: Buffer,
     meaningOf: (payload: Buffer) => Classified,
+    cancelled: AbortSignal,
     send: () => Promise<void> | undefined,
     stop: (refusal: Refusal) => void,
   ) {
+    this.cancelled = cancelled;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.done = promise;
     this.#settle = resolve;
-    const text = payload.toString('utf8');
-    const plain = Buffer.byteLength(text) === payload.length && !text.includes('\ufffd');
     let classified = unknown;
     try {
       classified = meaningOf(payload);
@@ -171,8 +231,12 @@ class MessageExchange implements Exchange<never> {
     this.command = {
       classified,
       text: `MESSAGE ${path}`,
-      parameters: [plain ? text : `\\x${payload.toString('hex')}`],
+      parameters: [
+        kind === 'binary' && payload.length <= textBytes ? `\\x${payload.toString('hex')}` : parameterOf(payload),
+      ],
+      scope: kind,
     };
+    this.#unsaid = payload.length <= textBytes ? undefined : payload;
     this.#send = send;
     this.#stop = stop;
   }
@@ -188,7 +252,8 @@ class MessageExchange implements Exchange<never> {
 
   forward(permit: Permit, reply: Reply<never>): void {
     Permit.spend(permit, 'command');
-    this.#settle(this.#send());
+    const sent = this.#send();
+    this.#settle(this.#unsaid === undefined ? sent : both(reply.sent(this.#unsaid), sent));
     reply.end({ status: 'ok' });
   }
 

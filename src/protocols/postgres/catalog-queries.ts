@@ -150,6 +150,14 @@ export const typeParts = `
     union all select rngtypid, rngsubtype from pg_range where rngsubtype >= 16384
   ) w (whole, part) join pg_type t on t.oid = w.whole join pg_namespace n on n.oid = t.typnamespace`;
 
+/** oid, name of every function that came with the server; below, of every relation. */
+export const builtinFunctions = 'select oid, proname from pg_proc where oid < 16384';
+/** oid of functions that operators and casts of the server's own are made of. */
+export const appliedBuiltins = `
+  select oprcode::oid from pg_operator where oid < 16384 and oprcode <> 0
+  union select castfunc from pg_cast where oid < 16384 and castfunc <> 0`;
+export const builtinRelations = 'select oid, relname from pg_class where oid < 16384';
+
 /** Our role, whether it is a superuser, whether it may bypass row security or read everything; the OID of the database. */
 export const role = `
   select current_user, r.rolsuper, r.rolbypassrls,

@@ -2,7 +2,7 @@ import type { Target } from '../../model/target.ts';
 import { type Catalog, type CatalogRelation, catalogOf, type WrittenCode } from '../../sql/catalog.ts';
 import { type Classification, classify } from './classification.ts';
 import type { QueryConnection } from './query-connection.ts';
-import { qualified, readable, readSchema, type Schema, type SchemaRelation } from './schema.ts';
+import { qualified, readable, readSchema, type Schema, type SchemaDetails, type SchemaRelation } from './schema.ts';
 import type { PostgresSettings } from './settings.ts';
 import { type RoleFindings, roleFindings, targetWarnings } from './target-warnings.ts';
 import { codeNames } from './trusted-code.ts';
@@ -36,7 +36,12 @@ export async function loadCatalog(
       allowed,
       before?.schema.database === of.database ? before.classification : undefined,
     );
-  const schema = await readSchema(connection, timeoutMs, (known) => classified(known).derived.keys());
+  const schema = await readSchema(
+    connection,
+    timeoutMs,
+    (known) => classified(known).derived.keys(),
+    settings.masking === 'rewrite' ? (known) => near(classified(known)) : undefined,
+  );
   const classification = classified(schema);
   const code = writtenCode(schema, classification, allowed);
   const columns = [...classification.columns].flatMap(([oid, held]) =>
@@ -45,10 +50,34 @@ export async function loadCatalog(
   const role = roleFindings(schema, classification, await readable(connection, columns, timeoutMs));
   const catalog = catalogOf({
     version: schema.version,
-    relations: schema.relations.map((relation) => catalogRelation(relation, classification, code)),
+    relations: schema.relations.map((relation) =>
+      detailedRelation(catalogRelation(relation, classification, code), schema.details),
+    ),
     ...codeNames(schema, allowed),
   });
   return { ...catalog, schema, classification, role, warnings: targetWarnings(schema, classification, role) };
+}
+
+/** Relations with something classified in them, or made of it. */
+function near({ columns, derived }: Classification): ReadonlySet<number> {
+  return new Set([...columns.keys(), ...derived.keys()]);
+}
+
+function detailedRelation(relation: CatalogRelation, details: SchemaDetails | undefined): CatalogRelation {
+  const read = details?.columns.get(relation.oid);
+  if (details === undefined || read === undefined) return relation;
+  const byAttnum = new Map(read.map((column) => [column.attnum, column]));
+  const primaryKey = details.primaryKeys.get(relation.oid);
+  const definition = details.viewQueries.get(relation.oid);
+  return {
+    ...relation,
+    columns: relation.columns.map((column) => {
+      const found = byAttnum.get(column.attnum);
+      return found === undefined ? column : { ...column, type: found.type, generated: found.generated };
+    }),
+    ...(primaryKey === undefined ? {} : { primaryKey }),
+    ...(definition === undefined ? {} : { definition }),
+  };
 }
 
 function catalogRelation(

@@ -1,17 +1,28 @@
 import type { Permit } from '../../audit/permit.ts';
-import type { Line } from '../../gateway/protocol.ts';
+import type { Line, Reply } from '../../gateway/protocol.ts';
+import type { Command } from '../../model/command.ts';
+import type { Obligations } from '../../model/decision.ts';
 import { Refusal } from '../../model/errors.ts';
+import { AnalysisExchange } from './certify/analysis-exchange.ts';
+import { type Analysed, type Aside, Ask } from './certify/ask.ts';
+import { Certifier, type Sending } from './certify/certifier.ts';
 import type { ClientWriter } from './client-writer.ts';
-import { parse as parseMessage, query as queryMessage, readyForQuery, type TransactionStatus } from './codec.ts';
+import {
+  parse as parseMessage,
+  query as queryMessage,
+  readyForQuery,
+  type ServerReport,
+  type TransactionStatus,
+} from './codec.ts';
 import type { Meaning, Meanings } from './meanings.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox, type Place } from './outbox.ts';
 import { Plans, Stranger } from './plan.ts';
 import { refusalReport } from './refusals.ts';
-import { Replies } from './replies.ts';
-import type { Plan } from './rows.ts';
+import { Replies, withoutQuotes } from './replies.ts';
+import type { Frames, Plan } from './rows.ts';
 import { StatementExchange, type StatementRoute } from './statement-exchange.ts';
 import type { TargetState } from './target-state.ts';
-import { unread } from './understand.ts';
+import { type Understood, unread } from './understand.ts';
 import type { Run, Unit } from './units.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -33,9 +44,16 @@ export interface Way {
   readonly columns: readonly string[] | undefined;
   /** Set where there is nothing to decide. */
   readonly refusal?: Refusal;
+  /** Nothing is executed, only analysed: a Parse without an Execute. */
+  readonly analysesOnly?: boolean;
+  /** Types that the client gave to parameters. */
+  readonly parameterTypes?: readonly number[];
+  /** Told what will be sent in place of the client's text; may refuse, where it is too late for that. */
+  takes?(instead: string | undefined): Refusal | undefined;
   /** Runs when the command is over: answered, refused or skipped. */
   readonly settled?: () => void;
-  write(permit: Permit, run: Run): void;
+  /** `instead`: the text to send in place of the client's. */
+  write(permit: Permit, run: Run, instead: string | undefined): void;
 }
 
 export interface DispatchEvents {
@@ -60,6 +78,9 @@ export class Dispatch {
   readonly #events: DispatchEvents;
   readonly #outbox: Outbox;
   readonly #plans = new Plans();
+  readonly #certifier: Certifier;
+  /** Messages of the extended protocol have been sent since the last Sync. */
+  #piped = false;
   #status: TransactionStatus = 'I';
   /** Messages sent that no ReadyForQuery has answered yet. */
   #sinceReady = 0;
@@ -83,6 +104,7 @@ export class Dispatch {
     this.#client = client;
     this.#meanings = meanings;
     this.#events = events;
+    this.#certifier = new Certifier(target, upstream.connection.serverMajor);
     this.#outbox = new Outbox(
       () => upstream.collect(),
       () => {
@@ -100,6 +122,7 @@ export class Dispatch {
       copyIn: (run) => events.copyIn(run),
       shown: (bytes) => line.shown(bytes),
       drifted: (name, value) => events.drifted(name, value),
+      moved: () => meanings.forgetNames(),
     });
   }
 
@@ -116,6 +139,20 @@ export class Dispatch {
 
   run({ meaning: { understood }, text, parameters, scope }: Asked, way: Way): void {
     const place = this.#outbox.reserve();
+    let sending: Sending | undefined;
+    let changing = false;
+    const changed = (ran: boolean) => {
+      if (changing) this.#meanings.changed(ran);
+      changing = false;
+    };
+    const taken = (): Refusal | undefined => {
+      const changes = understood.unsettles || (understood.runsUnknown && sending?.kind !== 'instead');
+      if (changes && !changing && way.analysesOnly !== true) {
+        changing = true;
+        this.#meanings.changing();
+      }
+      return way.takes?.(sending?.text);
+    };
     const command = {
       classified: understood.classified,
       text,
@@ -134,9 +171,32 @@ export class Dispatch {
       copyIn: understood.copyIn,
       copyOut: understood.copyOut,
       ...(way.refusal === undefined ? {} : { refusal: way.refusal }),
-      maskable: (obligations) => understood.maskable(obligations, this.#meanings.created),
-      send: (permit, run) => place.fill(() => way.write(permit, run)),
-      refuse: (refusal, permit) => place.fill(() => this.#refuse(refusal, permit, way)),
+      maskable: (obligations) => {
+        sending = undefined;
+        const why = understood.maskable(obligations, this.#meanings.created);
+        if (why === undefined) return taken();
+        const take = (decided: Sending | Refusal): Refusal | undefined => {
+          if (decided instanceof Refusal) return decided;
+          sending = decided;
+          return taken();
+        };
+        const decided = this.#decide(understood, command, way, place, obligations, why);
+        return decided instanceof Promise ? decided.then(take) : take(decided);
+      },
+      instead: () =>
+        sending?.kind === 'instead'
+          ? { text: sending.text, certificate: sending.json, carries: sending.certificate.carries }
+          : undefined,
+      send: (permit, run) =>
+        place.fill(() => {
+          if (sending?.kind === 'failed') this.#fail(sending.analysed.report, run, way);
+          else way.write(permit, run, sending?.text);
+        }),
+      refuse: (refusal, permit) =>
+        place.fill(() => {
+          changed(false);
+          this.#refuse(refusal, permit, way);
+        }),
       toClient: (bytes) => {
         this.#client.push(bytes);
         this.#client.flushSoon();
@@ -144,12 +204,90 @@ export class Dispatch {
       lease: (size) => this.#client.lease(size),
       withhold,
       done: (run) => {
+        changed(true);
+        // What was put in place of the client's text names columns, of a schema that may have changed.
+        if (sending !== undefined && run.errorCode?.startsWith('42') === true) this.#target.stale();
         this.#meanings.done(understood, text, run);
         way.settled?.();
       },
     };
     const held = this.#line.run(new StatementExchange(route));
     if (held !== undefined) this.#events.stall(held);
+  }
+
+  #decide(
+    understood: Understood,
+    command: Command,
+    way: Way,
+    place: Place,
+    obligations: Obligations,
+    why: Refusal,
+  ): Sending | Refusal | Promise<Sending | Refusal> {
+    const busy = this.replies.units.size > 0 || this.#outbox.size > 1;
+    return this.#certifier.decide(
+      {
+        understood,
+        text: command.text,
+        parameterTypes: way.parameterTypes ?? [],
+        created: this.#meanings.created,
+        temporary: this.#meanings.temporary,
+        names: this.#meanings.names(busy),
+        learned: (schemas, temporary) => this.#meanings.learned(schemas, temporary),
+        analyse: (text, types) => this.#analyse(command, place, text, types),
+      },
+      obligations,
+      why,
+    );
+  }
+
+  /** Asks the server when it is this place's turn; not in the middle of a pipeline, which a question of ours would end. */
+  #analyse(command: Command, place: Place, text: string, types: readonly number[]): Promise<Analysed> {
+    return new Promise((resolve) => {
+      const lost = () => resolve({ kind: 'lost' });
+      const send = (permit: Permit, reply: Reply<Frames>) =>
+        place.first(() => {
+          if (this.#piped || this.#refusing || this.replies.skipping) {
+            reply.end({ status: 'cancelled', errorCode: 'skipped' });
+            resolve({ kind: 'piped' });
+            return;
+          }
+          const ask = new Ask(text, types, (analysed, _status, restore) => {
+            reply.end(
+              analysed.kind === 'failed'
+                ? { status: 'error', errorCode: analysed.report.sqlstate }
+                : { status: analysed.kind === 'tree' ? 'ok' : 'unknown' },
+            );
+            if (restore !== undefined)
+              this.#aside(restore, (bytes) => this.#upstream.housekeeping(this.#line.permit, bytes));
+            resolve(analysed);
+          });
+          this.#aside(ask, (bytes) => this.#upstream.send(permit, bytes));
+        });
+      const held = this.#line.run(new AnalysisExchange(command, text, send, lost));
+      held?.catch(lost);
+    });
+  }
+
+  #aside(aside: Aside, send: (bytes: Buffer) => void): void {
+    this.replies.push({ kind: 'aside', aside });
+    this.#sinceReady += 1;
+    send(aside.bytes);
+  }
+
+  /** The server has said already what is wrong with the command, when it was asked how it understands it. */
+  #fail(report: ServerReport, run: Run, way: Way): void {
+    run.status = 'error';
+    run.errorCode = report.sqlstate;
+    run.ended = true;
+    if (!this.replies.skipping && !this.#refusing) {
+      run.reply.frames({ bytes: withoutQuotes(report, true), plan: undefined, large: false }, 0);
+      if (way.simple) this.replies.push({ kind: 'local', bytes: readyForQuery(this.#status) });
+      else this.#refusing = true;
+    }
+    run.reply.end({ status: 'error', errorCode: report.sqlstate });
+    run.done?.(run);
+    if (!way.simple) this.#meanings.failed(way.period);
+    this.#client.flushSoon();
   }
 
   /** A refusal that no decision was needed for: what was sent is not a command the gateway understands. Recorded like any other. */
@@ -179,6 +317,7 @@ export class Dispatch {
       if (!isSync && (this.#refusing || this.replies.skipping)) return;
       for (const unit of units) this.replies.push(unit);
       this.#sinceReady += 1;
+      this.#piped = !isSync;
       this.#upstream.housekeeping(this.#line.permit, joined(bytes));
       if (isSync) this.#refusing = false;
     });
@@ -215,6 +354,9 @@ export class Dispatch {
   #transmit(permit: Permit, bytes: readonly Buffer[], units: readonly Unit[]): void {
     for (const unit of units) this.replies.push(unit);
     this.#sinceReady += 1;
+    this.#piped = !units.some(
+      (unit) => unit.kind === 'query' || unit.kind === 'call' || (unit.kind === 'poison' && unit.simple),
+    );
     this.#permit = permit;
     this.#upstream.send(permit, joined(bytes));
   }

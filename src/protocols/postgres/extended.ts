@@ -1,5 +1,13 @@
 import { Refusal } from '../../model/errors.ts';
-import { describe, parseBind, parseExecute, parseNamed, parseParse, parseRowDescription } from './codec.ts';
+import {
+  describe,
+  parseBind,
+  parseExecute,
+  parse as parseMessage,
+  parseNamed,
+  parseParse,
+  parseRowDescription,
+} from './codec.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Meanings } from './meanings.ts';
 import type { Portal, Statement } from './prepared.ts';
@@ -17,6 +25,8 @@ interface Prelude {
   size: number;
   /** What it parses: its permit is asked for this when nothing is executed. */
   parsed: Statement | undefined;
+  /** Which of `bytes` does. */
+  parsedAt: number;
 }
 
 /**
@@ -85,11 +95,13 @@ export class ExtendedQuery {
       understood,
       scope,
       version,
+      instead: undefined,
       description: undefined,
     };
     this.#named = true;
     this.#meanings.propose(statement, this.#period);
     this.#prelude.parsed = statement;
+    this.#prelude.parsedAt = this.#prelude.bytes.length;
     this.#collect(buffer.subarray(start, end), { kind: 'parse', confirm: () => this.#meanings.confirm(statement) });
   }
 
@@ -151,7 +163,7 @@ export class ExtendedQuery {
       return undefined;
     }
     const { understood } = meaning;
-    const { bytes, units } = this.#takePrelude();
+    const { bytes, units, parsed, parsedAt } = this.#takePrelude();
     const last = units.at(-1);
     const describes = last?.kind === 'describe' && last.of === portal;
     if (!describes && (understood.touches || this.#target.describes)) {
@@ -168,9 +180,15 @@ export class ExtendedQuery {
         settled,
         prepareOnly: portal.begun,
         period: this.#period,
+        parameterTypes: statement.parameterTypes,
+        takes: (instead) => {
+          if (parsed === statement) statement.instead = instead;
+          return statement.instead === instead ? undefined : preparedOtherwise();
+        },
         columns: describes ? undefined : namesIn(portal.description ?? statement.description),
         write: (permit, run) => {
           portal.begun = true;
+          if (parsed === statement) replaceParse(bytes, parsedAt, statement);
           this.#dispatch.send(permit, bytes, [...units, { kind: 'execute', run, portal }]);
         },
       },
@@ -193,7 +211,7 @@ export class ExtendedQuery {
 
   /** Sends on what was collected. */
   #flushPrelude(): void {
-    const { parsed, bytes, units } = this.#takePrelude();
+    const { parsed, parsedAt, bytes, units } = this.#takePrelude();
     if (parsed === undefined) {
       if (bytes.length > 0) this.#dispatch.housekeeping(bytes, units);
       return;
@@ -203,9 +221,16 @@ export class ExtendedQuery {
       {
         simple: false,
         prepareOnly: true,
+        analysesOnly: true,
+        parameterTypes: parsed.parameterTypes,
+        takes: (instead) => {
+          parsed.instead = instead;
+          return undefined;
+        },
         period: this.#period,
         columns: undefined,
         write: (permit, run) => {
+          replaceParse(bytes, parsedAt, parsed);
           this.#dispatch.send(permit, bytes, units);
           run.ended = true;
           run.reply.end({ status: 'ok' });
@@ -246,13 +271,23 @@ export class ExtendedQuery {
   }
 }
 
+function replaceParse(bytes: Buffer[], at: number, { name, instead, parameterTypes }: Statement): undefined {
+  if (instead !== undefined) bytes[at] = parseMessage(name, instead, parameterTypes);
+}
+
+function preparedOtherwise(): Refusal {
+  return new Refusal('UNSUPPORTED', 'it would be sent in another form now than when it was prepared', {
+    advice: 'prepare it again: what you may see, the schema or the search_path has changed',
+  });
+}
+
 function namesIn(description: Buffer | undefined): readonly string[] | undefined {
   if (description === undefined) return undefined;
   return parseRowDescription(description, 0, description.length).map(({ name }) => name);
 }
 
 function emptyPrelude(): Prelude {
-  return { bytes: [], units: [], size: 0, parsed: undefined };
+  return { bytes: [], units: [], size: 0, parsed: undefined, parsedAt: 0 };
 }
 
 /** Two executions are the same command only if the values mean the same: types and result formats are part of an approval. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { PeerError, Refusal } from '../../model/errors.ts';
 import { Names, type Portal, type Statement } from './prepared.ts';
 import type { TargetState } from './target-state.ts';
@@ -12,6 +12,16 @@ export interface Meaning {
   readonly scope?: string;
 }
 
+/** What unqualified names mean in a session. */
+export interface SessionNames {
+  /** Equal where they mean the same. */
+  readonly key: string;
+  /** Where they are looked up, in this order. */
+  readonly schemas: readonly string[];
+}
+
+/** The server's configuration may change the search_path behind everybody's back: asked again after this, ms. */
+const namesLastMs = 15_000;
 /** Prepared statements and portals a client may keep open. */
 const maxNames = 20_000;
 const maxHeldBytes = 64 * 1024 * 1024;
@@ -22,6 +32,10 @@ export class Meanings {
   readonly portals = new Names<Portal>();
   /** Relations that this session made. */
   readonly created = new Set<string>();
+  /** Those of them that are temporary, and no others of their name. */
+  readonly temporary = new Set<string>();
+  /** Names of those that are not temporary. */
+  readonly #kept = new Set<string>();
   /** SQL cursors that this session declared. */
   readonly #cursors = new Set<string>();
   /** SQL-level PREPARE: name → what it runs. */
@@ -30,12 +44,52 @@ export class Meanings {
   #changedSchema = false;
   /** At least what is held of texts and values; counted anew when it seems too much. */
   #held = 0;
+  #names: (SessionNames & { readonly at: number }) | undefined;
+  readonly #now: () => number;
+  /** Commands on their way that may change it. */
+  #changing = 0;
+  /** It has changed in a way that the end of the transaction may take back. */
+  #revocable = false;
   /** What unqualified names depend on: how the session began, and every statement since that may have changed search_path. */
   #path: string;
 
-  constructor(target: TargetState, searchPath: string | undefined) {
+  constructor(target: TargetState, searchPath: string | undefined, now: () => number = Date.now) {
     this.#target = target;
     this.#path = searchPath ?? '';
+    this.#now = now;
+  }
+
+  /** What unqualified names mean when everything is done that is on its way; undefined where the server has to be asked. */
+  names(busy: boolean): SessionNames | undefined {
+    if (this.#changing > 0 || (this.#revocable && busy)) return undefined;
+    const known = this.#names;
+    return known === undefined || this.#now() - known.at > namesLastMs ? undefined : known;
+  }
+
+  /** The server has said, after everything before, where it looks names up: schemas in order, and whether some are this session's alone. */
+  learned(schemas: readonly string[], temporary: boolean): SessionNames {
+    const own = temporary || this.created.size > 0 || this.#changedSchema;
+    const key = JSON.stringify(own ? [schemas, randomUUID()] : schemas);
+    this.#names = { key, schemas, at: this.#now() };
+    return this.#names;
+  }
+
+  /** Names may mean something else from now on. */
+  forgetNames(): void {
+    this.#names = undefined;
+  }
+
+  /** A command that may change what names mean is on its way; `changed` follows, whatever becomes of it. */
+  changing(): void {
+    this.#changing += 1;
+  }
+
+  /** `ran`: it did, or may have. The end of the transaction may take back what it changed. */
+  changed(ran: boolean): void {
+    this.#changing -= 1;
+    if (!ran) return;
+    this.#names = undefined;
+    this.#revocable = true;
   }
 
   of(text: string): Meaning | Refusal {
@@ -84,11 +138,17 @@ export class Meanings {
       this.#target.stale();
     }
     if (understood.changesSettings) this.#path = createHash('sha256').update(`${this.#path}\0${text}`).digest('hex');
+    if (understood.takesBack && this.#revocable) this.#names = undefined;
     if (run.status !== 'ok') {
       this.#doubt(understood);
       return;
     }
-    for (const name of understood.creates) this.created.add(name);
+    for (const name of understood.creates) {
+      this.created.add(name);
+      if (!understood.createsTemporary.includes(name)) this.temporary.delete(name);
+      else if (!this.#kept.has(name)) this.temporary.add(name);
+      if (!understood.createsTemporary.includes(name)) this.#kept.add(name);
+    }
     for (const name of understood.declares) this.#cursors.add(name);
     for (const name of understood.prepares) {
       this.#prepared.set(name, { understood, text });
@@ -107,6 +167,8 @@ export class Meanings {
   /** Portals end with their transaction, and what it changed shows to others. */
   transactionEnded(): void {
     this.portals.forgetAll();
+    if (this.#revocable) this.#names = undefined;
+    this.#revocable = false;
     if (!this.#changedSchema) return;
     this.#changedSchema = false;
     this.#target.stale();

@@ -1,6 +1,13 @@
 /** A place in the order, to be filled when it is known what goes there. */
 export interface Place {
   fill(action: () => void): void;
+  /** Runs something when everything before this place has left, and keeps the place. */
+  first(action: () => void): void;
+}
+
+interface Entry {
+  action: (() => void) | undefined;
+  first: (() => void) | undefined;
 }
 
 /**
@@ -8,7 +15,7 @@ export interface Place {
  * housekeeping behind it (Sync, Flush, Close) waits with it.
  */
 export class Outbox {
-  readonly #waiting: { action: (() => void) | undefined }[] = [];
+  readonly #waiting: Entry[] = [];
   readonly #before: () => void;
   readonly #after: () => void;
 
@@ -23,9 +30,13 @@ export class Outbox {
   }
 
   reserve(): Place {
-    const entry: { action: (() => void) | undefined } = { action: undefined };
+    const entry: Entry = { action: undefined, first: undefined };
     this.#waiting.push(entry);
     return {
+      first: (action) => {
+        entry.first = action;
+        this.#drain();
+      },
       fill: (action) => {
         entry.action = action;
         this.#drain();
@@ -35,15 +46,26 @@ export class Outbox {
 
   add(action: () => void): void {
     if (this.#waiting.length === 0) action();
-    else this.#waiting.push({ action });
+    else this.#waiting.push({ action, first: undefined });
+  }
+
+  get #ready(): boolean {
+    const entry = this.#waiting[0];
+    return entry?.action !== undefined || entry?.first !== undefined;
   }
 
   #drain(): void {
-    if (this.#waiting[0]?.action === undefined) return;
+    if (!this.#ready) return;
     this.#before();
-    for (let action = this.#waiting[0]?.action; action !== undefined; action = this.#waiting[0]?.action) {
-      this.#waiting.shift();
-      action();
+    while (this.#ready) {
+      const entry = this.#waiting[0]!;
+      const { first, action } = entry;
+      entry.first = undefined;
+      if (first !== undefined) first();
+      else {
+        this.#waiting.shift();
+        action?.();
+      }
     }
     this.#after();
   }

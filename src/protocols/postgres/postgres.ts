@@ -6,6 +6,7 @@ import { authenticationOk, backendKeyData, parameterStatus, readyForQuery } from
 import { connectUpstream, type UpstreamConnection } from './connect.ts';
 import { CancelKeys } from './keys.ts';
 import { type LoggedIn, login } from './login.ts';
+import { propose } from './propose/propose.ts';
 import { refusalReport } from './refusals.ts';
 import { replay } from './render.ts';
 import { HungUp, PostgresSession } from './session.ts';
@@ -26,6 +27,7 @@ export function createPostgres(): Protocol<PostgresSettings> {
     },
     inspect: (target, gateway) => states.of(target, gateway).inspect(),
     classify: (target, text, gateway) => states.of(target, gateway).classify(text),
+    propose,
     replay,
   };
 }

@@ -12,6 +12,8 @@ export interface Statement {
   readonly scope: string | undefined;
   /** Of the schema that it was understood with. */
   readonly version: string;
+  /** What the server was given in place of the text; settled before it is sent. */
+  instead: string | undefined;
   /** The RowDescription of a Describe, with all formats text. */
   description: Buffer | undefined;
 }

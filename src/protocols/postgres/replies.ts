@@ -1,4 +1,5 @@
 import { PeerError, Refusal } from '../../model/errors.ts';
+import type { Aside } from './certify/ask.ts';
 import {
   errorResponse,
   Found,
@@ -33,6 +34,8 @@ export interface ReplyEvents {
   shown(bytes: Buffer): void;
   /** A setting that statements are read by has changed at the server. */
   drifted(name: string, value: string): void;
+  /** The search_path has changed at the server; PostgreSQL 18 and newer tell. */
+  moved(): void;
 }
 
 /** Messages outside a command's reply that tell the client something: errors, notices, notifications, descriptions. */
@@ -68,6 +71,8 @@ export class Replies {
    * their triggers) may quote values of it, whatever command or Sync ends it.
    */
   #near = false;
+  /** A question of the gateway's own failed, and its settings hold until the transaction ends: the server says more than the client wants. */
+  #hushed = false;
   /** CopyOutResponse came, and CopyDone has not. */
   #copyingOut = false;
 
@@ -102,10 +107,16 @@ export class Replies {
   abandon(): void {
     for (let unit = this.units.shift(); unit !== undefined; unit = this.units.shift()) {
       if ('run' in unit) finish(unit.run, 'unknown');
+      else if (unit.kind === 'aside') unit.aside.lost();
     }
   }
 
   #message(type: number, buffer: Buffer, start: number, end: number): void {
+    const first = this.units.first;
+    if (first?.kind === 'aside' && type !== settled.A && type !== settled.S) {
+      this.#between(first.aside, type, buffer, start, end);
+      return;
+    }
     if (type === Server.DataRow || type === Server.CopyData) {
       this.#owner(type);
       this.#frame(buffer, start, end, 1);
@@ -123,6 +134,23 @@ export class Replies {
       return;
     }
     this.#step(unit, type, buffer, start, end);
+  }
+
+  /** Something that the gateway asked by itself. */
+  #between(aside: Aside, type: number, buffer: Buffer, start: number, end: number): void {
+    this.#flush();
+    if (type === Server.NoticeResponse) {
+      aside.notice(parseReport(buffer, start, end));
+      return;
+    }
+    if (type === Server.ReadyForQuery) {
+      const status = parseReadyForQuery(buffer, start, end);
+      this.#hushed = status === 'E';
+      this.units.shift();
+      this.#events.ready(status);
+      if (!aside.message(type, buffer, start, end)) throw unexpected(type);
+      this.#locals();
+    } else if (aside.message(type, buffer, start, end)) throw unexpected(type);
   }
 
   /** The command that a row or a line of copied data belongs to: one that may be answered with it. */
@@ -169,6 +197,7 @@ export class Replies {
         this.#ready(buffer, start, end);
         return;
       case 'local':
+      case 'aside':
         throw unexpected(type);
     }
   }
@@ -193,6 +222,7 @@ export class Replies {
   #adopt(run: Run, description: Buffer): void {
     try {
       run.plan = this.#events.plan(description, run);
+      if (run.plan.masked < run.carries) throw unmasked();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       run.plan = undefined;
@@ -296,7 +326,7 @@ export class Replies {
     this.#muted = false;
     this.units.shift();
     const status = parseReadyForQuery(buffer, start, end);
-    if (status === 'I') this.#near = false;
+    if (status === 'I') this.#near = this.#hushed = false;
     this.#events.ready(status);
     this.#emit(buffer.subarray(start, end));
     this.#locals();
@@ -379,6 +409,7 @@ export class Replies {
     const unit = this.units.first;
     const run = unit !== undefined && 'run' in unit ? unit.run : undefined;
     if (type === Server.NoticeResponse) {
+      if (this.#hushed && parseReport(buffer, start, end).severity === 'LOG') return;
       const notice = this.#report(buffer, start, end, run?.touches === true || this.#near);
       if (run === undefined) this.#emit(notice);
       else this.#show({ ...run, plan: undefined }, notice, 0);
@@ -388,6 +419,7 @@ export class Replies {
       const { name, value } = parseParameterStatus(buffer, start, end);
       if (name === 'client_encoding' ? value !== 'UTF8' : name === 'standard_conforming_strings' && value !== 'on')
         this.#events.drifted(name, value);
+      if (name === 'search_path') this.#events.moved();
     }
     this.#emit(buffer.subarray(start, end));
   }
@@ -404,7 +436,7 @@ export class Replies {
  * DETAIL, CONTEXT and the internal query may quote rows; the message itself may quote a value, so what is in quotes goes too. What
  * code inside the database says (a trigger's RAISE) may be made of values altogether; its reports come with a CONTEXT.
  */
-function withoutQuotes(report: ServerReport, isError: boolean): Buffer {
+export function withoutQuotes(report: ServerReport, isError: boolean): Buffer {
   const ownCode = /^(?!COPY )/.test(report.fields.get('W') ?? 'COPY ');
   const message = ownCode
     ? 'what code inside the database says here is withheld: it may quote classified values'
@@ -428,6 +460,7 @@ function severityOf(
 
 /** What the server will not answer: it has skipped it. */
 function skip(unit: Unit): void {
+  if (unit.kind === 'aside') unit.aside.lost();
   if (!('run' in unit)) return;
   unit.run.errorCode ??= 'skipped';
   finish(unit.run, 'cancelled');
@@ -438,6 +471,10 @@ function finish(run: Run, status: Run['status']): void {
   run.ended = true;
   run.reply.end({ status, ...(run.errorCode === undefined ? {} : { errorCode: run.errorCode }) });
   run.done?.(run);
+}
+
+function unmasked(): Refusal {
+  return new Refusal('MASK_IMPOSSIBLE', 'the reply does not say where its classified columns are');
 }
 
 function unexpected(type: number): PeerError {

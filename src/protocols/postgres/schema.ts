@@ -1,6 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { PeerError } from '../../model/errors.ts';
+import {
+  columnTypes,
+  primaryKeys,
+  type ReadColumn,
+  readColumnType,
+  viewQueries,
+} from '../../sql/rewrite/column-types.ts';
 import * as queries from './catalog-queries.ts';
+import type { Builtins } from './certify/surroundings.ts';
 import type { QueryConnection, Row } from './query-connection.ts';
 import { type ViewDefinition, viewDefinition } from './view-definition.ts';
 
@@ -20,6 +28,8 @@ export interface Schema {
   readonly ruleSystemReads: readonly { readonly relation: number; readonly name: string }[];
   /** Views that were asked for, as far as they are simple. */
   readonly definitions: ReadonlyMap<number, ViewDefinition>;
+  /** What statements are rewritten with, of those relations that hold or are made of something classified; absent where none are. */
+  readonly details?: SchemaDetails;
   /** What runs when a relation is written. */
   readonly writtenCode: readonly RelationCode[];
   /** Functions in `writtenCode`; without a text where there is none, or too long a one. */
@@ -41,6 +51,14 @@ export interface Schema {
     readonly bypassesRowSecurity: boolean;
     readonly readsAll: boolean;
   };
+}
+
+export interface SchemaDetails {
+  /** By relation. */
+  readonly columns: ReadonlyMap<number, readonly ReadColumn[]>;
+  readonly primaryKeys: ReadonlyMap<number, readonly string[]>;
+  readonly viewQueries: ReadonlyMap<number, string>;
+  readonly builtins: Builtins;
 }
 
 export interface TypeName {
@@ -108,13 +126,15 @@ export function qualified({ schema, name }: { readonly schema: string; readonly 
 const maxDefinitions = 1000;
 
 /**
- * Reads everything in one snapshot; the definitions of those views that `wanted` names, when it has seen the rest. Rejects as
+ * Reads everything in one snapshot; the definitions of those views that `wanted` names and the details of those relations that
+ * `detailed` names, when it has seen the rest. Rejects as
  * QueryConnection.run does, or with PeerError when an answer has the wrong form.
  */
 export async function readSchema(
   connection: QueryConnection,
   timeoutMs: number,
   wanted: (schema: Schema) => Iterable<number> = () => [],
+  detailed?: (schema: Schema) => Iterable<number>,
 ): Promise<Schema> {
   const ask = (sql: string) => connection.run(sql, timeoutMs);
   await ask('begin isolation level repeatable read read only');
@@ -192,6 +212,7 @@ export async function readSchema(
   };
   const views = [...wanted(schema)].slice(0, maxDefinitions);
   const rules = views.length === 0 ? [] : await ask(queries.definitions(views));
+  const details = detailed === undefined ? undefined : await readDetails([...detailed(schema)], ask);
   await ask('commit');
   const definitions = new Map<number, ViewDefinition>();
   for (const [index, [view, action]] of rules.entries()) {
@@ -200,7 +221,34 @@ export async function readSchema(
     const definition = viewDefinition(number(view), text(action));
     if (definition !== undefined) definitions.set(definition.view, definition);
   }
-  return { ...schema, definitions };
+  return { ...schema, definitions, ...(details === undefined ? {} : { details }) };
+}
+
+async function readDetails(
+  relations: readonly number[],
+  ask: (sql: string) => Promise<readonly Row[]>,
+): Promise<SchemaDetails> {
+  const about = async (query: (relations: readonly number[]) => string) =>
+    relations.length === 0 ? [] : await ask(query(relations));
+  const columns = (await about(columnTypes)).map(readColumnType).filter((one) => one !== undefined);
+  const keys = (await about(primaryKeys)).map(readNamed);
+  const views = await about(viewQueries);
+  return {
+    columns: Map.groupBy(columns, ({ relation }) => relation),
+    primaryKeys: new Map(
+      [...Map.groupBy(keys, ({ relation }) => relation)].map(([oid, named]) => [oid, named.map(({ name }) => name)]),
+    ),
+    viewQueries: new Map(views.map(([view, query]) => [number(view), text(query)])),
+    builtins: {
+      functions: (await ask(queries.builtinFunctions)).map(readOid),
+      applied: (await ask(queries.appliedBuiltins)).map(([oid]) => number(oid)),
+      relations: (await ask(queries.builtinRelations)).map(readOid),
+    },
+  };
+}
+
+function readOid([oid, name]: Row): { readonly oid: number; readonly name: string } {
+  return { oid: number(oid), name: text(name) };
 }
 
 async function readSources(

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Limits, Line } from '../../gateway/protocol.ts';
 import { PeerError, Refusal } from '../../model/errors.ts';
 import { ClientWriter } from './client-writer.ts';
-import { Client, clientCaps, Found, MessageReader, parseEmpty, parseFunctionCall, parseQuery } from './codec.ts';
+import { Client, clientCaps, Found, MessageReader, parseEmpty, parseFunctionCall, parseQuery, query } from './codec.ts';
 import { Dispatch } from './dispatch.ts';
 import { ExtendedQuery } from './extended.ts';
 import { Meanings } from './meanings.ts';
@@ -248,7 +248,8 @@ export class PostgresSession {
         period: this.#extended.interrupt(),
         columns: undefined,
         settled: () => this.#over(understood),
-        write: (permit, run) => this.#dispatch.send(permit, [bytes], [{ kind: 'query', run }]),
+        write: (permit, run, instead) =>
+          this.#dispatch.send(permit, [instead === undefined ? bytes : query(instead)], [{ kind: 'query', run }]),
       },
     );
     this.#begun(understood);
@@ -301,7 +302,7 @@ export class PostgresSession {
 
   /** What cannot be followed may be about a schema that has just changed: look again before saying no. True when `again` runs later. */
   #doubts(understood: Understood, again: () => void): boolean {
-    if (!understood.doubtful || !this.#target.mayBeOld) return false;
+    if (!understood.doubtful || !this.#target.mayBeOld || this.#target.certified.has(understood)) return false;
     this.#target.stale();
     const fresh = this.#target.freshen();
     if (fresh === undefined) return false;

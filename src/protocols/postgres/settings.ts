@@ -102,6 +102,12 @@ export const postgresSettings = z
       .boolean()
       .default(true)
       .describe('look for card numbers and the like in every text value, whatever its column'),
+    masking: z
+      .enum(['rewrite', 'plain'])
+      .default('rewrite')
+      .describe(
+        'what becomes of statements that use hidden columns other than as plain output: rewritten so that they meet masks, and certified by the server; or refused',
+      ),
     statementTimeout: duration.optional().describe('the server ends statements that run longer'),
     allowFunctions: z
       .array(text)

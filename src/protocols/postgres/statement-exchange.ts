@@ -1,5 +1,5 @@
 import type { Permit } from '../../audit/permit.ts';
-import type { Exchange, Masks, Reply } from '../../gateway/protocol.ts';
+import type { Exchange, Instead, Masks, Reply } from '../../gateway/protocol.ts';
 import type { ApprovalRequest } from '../../model/approval.ts';
 import type { Command } from '../../model/command.ts';
 import type { Obligations } from '../../model/decision.ts';
@@ -23,7 +23,9 @@ export interface StatementRoute {
   readonly copyOut: boolean;
   /** Set where the gateway does not understand the command. */
   readonly refusal?: Refusal;
-  maskable(obligations: Obligations): Refusal | undefined;
+  maskable(obligations: Obligations): Refusal | undefined | Promise<Refusal | undefined>;
+  /** What is sent in place of the command's text. */
+  instead(): (Instead & { readonly carries: number }) | undefined;
   send(permit: Permit, run: Run): void;
   refuse(refusal: Refusal, permit: Permit): void;
   toClient(bytes: Buffer): void;
@@ -55,16 +57,22 @@ export class StatementExchange implements Exchange<Frames> {
     this.refusal = route.refusal;
   }
 
-  maskable(obligations: Obligations): Refusal | undefined {
+  maskable(obligations: Obligations): Refusal | undefined | Promise<Refusal | undefined> {
     this.#obligations = obligations;
     return this.#route.maskable(obligations);
+  }
+
+  instead(): Instead | undefined {
+    return this.#route.instead();
   }
 
   describe(): string {
     const { text, parameters } = this.command;
     const { columns } = this.#route;
+    const instead = this.#route.instead();
     return JSON.stringify({
       text,
+      ...(instead === undefined ? {} : { sent: instead.text }),
       ...(parameters === undefined ? {} : { parameters }),
       ...(columns === undefined ? {} : { columns }),
     });
@@ -77,6 +85,7 @@ export class StatementExchange implements Exchange<Frames> {
       obligations: this.#obligations,
       plan: undefined,
       needsPlan,
+      carries: this.#route.instead()?.carries ?? 0,
       makesTables,
       touches,
       copyIn,

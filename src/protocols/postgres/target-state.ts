@@ -3,9 +3,12 @@ import type { Classified } from '../../model/command.ts';
 import { Refusal } from '../../model/errors.ts';
 import type { Target } from '../../model/target.ts';
 import { createAnalyser } from '../../sql/analyse.ts';
+import type { Hidden } from '../../sql/hidden.ts';
 import { loadParser } from '../../sql/parse.ts';
 import { originsOf, type TargetCatalog } from './catalog.ts';
 import { CatalogCache } from './catalog-cache.ts';
+import { Rewrites } from './certify/rewrites.ts';
+import { type KnownCode, knownCode, type Surroundings, surroundingsOf } from './certify/surroundings.ts';
 import type { Origins } from './plan.ts';
 import type { PostgresSettings } from './settings.ts';
 import { Understanding, type Understood } from './understand.ts';
@@ -37,6 +40,9 @@ interface View {
   readonly catalog: TargetCatalog;
   readonly understanding: Understanding;
   readonly origins: Origins | undefined;
+  /** Where statements are rewritten: what their certificates are checked against, by what is hidden. */
+  readonly code: KnownCode | undefined;
+  readonly surroundings: Map<string, Surroundings>;
 }
 
 /** What is known of a target, shared by its sessions: its schema, and what statements mean there. */
@@ -51,9 +57,13 @@ export class TargetState {
   /** Why it was not reachable lately: asking anew for every caller who wants to know would only make it worse. */
   #unreachable: { readonly at: number; readonly inspection: Inspection } | undefined;
   #refreshing = false;
+  readonly #allowed: ReadonlySet<string>;
+  /** How masks look in the server's trees, by the statement that asked for one: all of one version of the schema. */
+  #maskForms: { readonly version: string; readonly forms: Map<string, string> } | undefined;
 
   constructor(target: Target<PostgresSettings>, gateway: Gateway) {
     this.#commandBytes = gateway.limits.commandBytes;
+    this.#allowed = new Set(target.settings.allowFunctions);
     this.#classifies = Object.keys(target.settings.classify).length > 0;
     this.describes = target.settings.detectors || this.#classifies;
     this.#maxSessions = target.settings.maxConnections;
@@ -102,6 +112,27 @@ export class TargetState {
 
   understand(text: string): Understood {
     return this.#current.understanding.of(text);
+  }
+
+  /** What a certificate is checked against; undefined where statements are not rewritten. */
+  surroundings(hidden: Hidden): Surroundings | undefined {
+    const { catalog, code, surroundings } = this.#current;
+    if (code === undefined) return undefined;
+    let found = surroundings.get(hidden.key);
+    if (found === undefined) {
+      found = surroundingsOf(catalog, code, hidden);
+      surroundings.set(hidden.key, found);
+    }
+    return found;
+  }
+
+  /** Statements that the server certified for somebody, while the schema was what it is. */
+  readonly certified = new WeakSet<object>();
+
+  get maskForms(): Map<string, string> {
+    const { version } = this;
+    if (this.#maskForms?.version !== version) this.#maskForms = { version, forms: new Map() };
+    return this.#maskForms.forms;
   }
 
   /** The fast-path interface: functions by OID, with nothing to read their purpose from. */
@@ -159,9 +190,13 @@ export class TargetState {
   #take(catalog: TargetCatalog): void {
     if (this.#view?.catalog === catalog) return;
     const analyser = createAnalyser({ catalog, maxStatementBytes: this.#commandBytes });
+    const builtins = this.#classifies ? catalog.schema.details?.builtins : undefined;
+    const rewrites = builtins === undefined ? undefined : new Rewrites(catalog, (text) => analyser.statements(text));
     this.#view = {
       catalog,
-      understanding: new Understanding(analyser, catalog),
+      understanding: new Understanding(analyser, catalog, rewrites),
+      code: builtins === undefined ? undefined : knownCode(catalog, builtins, this.#allowed),
+      surroundings: new Map(),
       origins: this.#classifies ? { ...originsOf(catalog), known: knownIn(catalog) } : undefined,
     };
   }

@@ -46,7 +46,8 @@ export function codeNames(schema: Schema, allowed: ReadonlySet<string>): CodeNam
   };
 }
 
-function computes({ extension }: CodeObject): boolean {
+/** Whether an operator or type belongs to an extension that only computes. */
+export function computes({ extension }: CodeObject): boolean {
   return extension !== undefined && computingTypes.has(extension);
 }
 

@@ -4,6 +4,8 @@ import { Refusal } from '../../model/errors.ts';
 import type { Analyser, Analysis } from '../../sql/analyse.ts';
 import type { Catalog } from '../../sql/catalog.ts';
 import { type Hidden, hide } from '../../sql/hidden.ts';
+import type { Names, Rewrites } from './certify/rewrites.ts';
+import type { Rewritten } from './certify/rewritten.ts';
 
 /** What the session must know of a statement text. Shared between equal shapes: never mutate. */
 export interface Understood {
@@ -16,11 +18,12 @@ export interface Understood {
   readonly changesSchema: boolean;
   /** Changes settings: unqualified names, or values such as dates, may mean something else afterwards. */
   readonly changesSettings: boolean;
-  /** Relations that it makes, which the catalog does not know yet. */
+  /** Relations that it makes, which the catalog does not know yet; and which of them are temporary. */
   readonly creates: readonly string[];
+  readonly createsTemporary: readonly string[];
   /** Names classified or derived relations, for some caller: its rows need a description, its errors may quote values. */
   readonly touches: boolean;
-  /** It would be refused to somebody who may see nothing classified; perhaps only because the schema is not what it was. */
+  /** It cannot be masked as it stands for somebody who may see nothing classified; perhaps only because the schema is not what it was. */
   readonly doubtful: boolean;
   /** SQL-level PREPARE and EXECUTE: names that this text defines or runs. */
   readonly prepares: readonly string[];
@@ -33,6 +36,17 @@ export interface Understood {
   readonly deallocatesAll: boolean;
   /** Whether the reply can be masked as decided; `created`: relations this session made that the catalog does not know. */
   maskable(obligations: Obligations, created: ReadonlySet<string>): Refusal | undefined;
+  /**
+   * How it is sent instead where it is not maskable as it stands; absent where nothing is rewritten. `text`: of this shape, the one
+   * that was sent.
+   */
+  rewritten?(text: string, obligations: Obligations, names: Names): Rewritten | Refusal;
+  /** It may change what names mean in the session from here on. */
+  readonly unsettles: boolean;
+  /** It may run code that nobody reviewed, which may change that too; unless the server certifies otherwise. */
+  readonly runsUnknown: boolean;
+  /** It may take back such a change inside a transaction. */
+  readonly takesBack: boolean;
 }
 
 /** Stands for a text that was not understood, which is refused before anybody decides on it. */
@@ -48,6 +62,7 @@ export const unread: Understood = {
   changesSchema: false,
   changesSettings: false,
   creates: [],
+  createsTemporary: [],
   touches: false,
   doubtful: false,
   prepares: [],
@@ -56,6 +71,9 @@ export const unread: Understood = {
   fetches: [],
   deallocates: [],
   deallocatesAll: false,
+  unsettles: true,
+  runsUnknown: true,
+  takesBack: true,
   maskable: () => undefined,
 };
 
@@ -70,8 +88,13 @@ export class Understanding {
   /** Decisions are cached and share their obligations, so what they hide is worked out once. */
   readonly #hidden = new WeakMap<Obligations, Hidden>();
 
-  constructor(analyser: Analyser, catalog: Catalog) {
+  readonly #rewrites: Rewrites | undefined;
+  #withCode: ReadonlySet<string> | undefined;
+
+  /** `rewrites`: for targets whose statements are rewritten where they cannot be masked as they stand. */
+  constructor(analyser: Analyser, catalog: Catalog, rewrites?: Rewrites) {
     this.#analyser = analyser;
+    this.#rewrites = rewrites;
     this.#catalog = catalog;
     this.#everything = hide(catalog.classifications);
   }
@@ -114,6 +137,7 @@ export class Understanding {
     const named = (kind: string) =>
       statements.flatMap((info) => (info.kind === kind && info.name !== undefined ? [info.name] : []));
     const exposure = analysis.exposure(this.#catalog, this.#everything, { preparedChecked: isExecute(analysis) });
+    const rewrites = this.#rewrites;
     const indirect = statements.some(({ kind }) => kind === 'fetch' || kind === 'execute');
     return {
       classified,
@@ -125,6 +149,7 @@ export class Understanding {
           changesSearchPath || settingKinds.has(kind) || functions.some((name) => name.endsWith('set_config')),
       ),
       creates: statements.flatMap(({ created }) => created),
+      createsTemporary: statements.flatMap(({ created, temporary }) => (temporary ? created : [])),
       touches: this.#catalog.classifications.size > 0 && (!exposure.safe || exposure.touches || indirect),
       doubtful: !exposure.safe,
       prepares: named('prepare'),
@@ -136,8 +161,30 @@ export class Understanding {
         ({ kind, name, resetsSettings }) =>
           (kind === 'deallocate' && name === undefined) || (kind === 'discard' && resetsSettings),
       ),
+      unsettles:
+        changesCatalog ||
+        indirect ||
+        statements.some((info) => unsettling.has(info.kind) || info.changesSearchPath) ||
+        classified.resources.some(({ id, access }) => access === 'write' && this.#runsCode(id)),
+      runsUnknown: !exposure.safe,
+      takesBack: statements.some(({ kind }) => takingBack.has(kind)),
       maskable: (obligations, created) => this.#maskable(analysis, obligations, created),
+      ...(rewrites === undefined
+        ? {}
+        : {
+            rewritten: (text: string, obligations: Obligations, names: Names) =>
+              rewrites.of(text, this.#hiddenBy(obligations), obligations.masks, names),
+          }),
     };
+  }
+
+  /** Whether writing to a relation of this name runs code that nobody reviewed. */
+  #runsCode(id: string): boolean {
+    this.#withCode ??= new Set(
+      this.#catalog.relations.filter(({ code }) => code !== undefined).map(({ name }) => name),
+    );
+    for (const name of this.#withCode) if (id === name || id.endsWith(`.${name}`)) return true;
+    return false;
   }
 
   #maskable(analysis: Analysis, obligations: Obligations, created: ReadonlySet<string>): Refusal | undefined {
@@ -165,6 +212,9 @@ export class Understanding {
     return hidden;
   }
 }
+
+const unsettling: ReadonlySet<string> = new Set('set reset discard twoPhase do call ddl admin'.split(' '));
+const takingBack: ReadonlySet<string> = new Set('commit rollback rollbackTo release twoPhase'.split(' '));
 
 const settingKinds: ReadonlySet<string> = new Set(['set', 'reset', 'discard']);
 
@@ -199,8 +249,9 @@ export function resolveExecute(
       advice: 'give plain values as arguments, or run the statement itself',
     });
   }
+  const { rewritten: _, ...asPrepared } = found.understood;
   const meant: Understood = {
-    ...found.understood,
+    ...asPrepared,
     prepares: [],
     executes: [name],
     touches: understood.touches || found.understood.touches,

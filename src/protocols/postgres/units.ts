@@ -1,6 +1,7 @@
 import type { Reply } from '../../gateway/protocol.ts';
 import type { Obligations } from '../../model/decision.ts';
 import type { Outcome } from '../../model/event.ts';
+import type { Aside } from './certify/ask.ts';
 import type { Portal, Statement } from './prepared.ts';
 import type { Frames, Plan } from './rows.ts';
 
@@ -13,6 +14,8 @@ export interface Run {
   plan: Plan | undefined;
   /** Refuse rows that come without a description: some of their columns may be classified. */
   readonly needsPlan: boolean;
+  /** How many columns have to be masked at least, by the server's own account of what was sent. */
+  readonly carries: number;
   /** It makes tables, which only this session sees as yet, and may show them. */
   readonly makesTables: boolean;
   /** Errors and notices of this command may quote classified values. */
@@ -45,6 +48,8 @@ export type Unit =
   | { readonly kind: 'query'; readonly run: Run }
   | { readonly kind: 'call'; readonly run: Run }
   | { readonly kind: 'sync'; readonly period: number }
+  /** A conversation of the gateway's own, of which the client sees nothing. Ends with ReadyForQuery. */
+  | { readonly kind: 'aside'; readonly aside: Aside }
   /** A statement that cannot succeed, so that the server's transaction fails with the refusal that the client sees instead of the server's error. */
   | { readonly kind: 'poison'; readonly report: Buffer; readonly simple: boolean; failed: boolean }
   /** Nothing comes from the server; the bytes are the gateway's own. */

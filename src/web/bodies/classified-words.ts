@@ -9,12 +9,10 @@ import type { CompiledRule } from './rules.ts';
  */
 export class ClassifiedWords {
   readonly #words: readonly RuleWord[];
-  readonly #reach: number;
   #tail: Buffer = nothing;
 
   constructor(words: readonly RuleWord[]) {
     this.#words = words;
-    this.#reach = before + after + Math.max(0, ...words.map(({ bytes }) => bytes.length));
   }
 
   /** The rule whose name names something in a text; undefined for none. */
@@ -39,7 +37,8 @@ export class ClassifiedWords {
   see(bytes: Buffer): void {
     const text = this.#tail.length === 0 ? bytes : Buffer.concat([this.#tail, bytes]);
     this.look(text);
-    this.#tail = Buffer.from(text.subarray(Math.max(0, text.length - this.#reach)));
+    const longest = Math.max(0, ...this.#words.map(({ bytes: word }) => word.length));
+    this.#tail = Buffer.from(text.subarray(Math.max(0, text.length - before - longest - after)));
   }
 }
 

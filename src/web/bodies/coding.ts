@@ -31,6 +31,8 @@ export const knownCodings: readonly string[] = ['gzip', 'deflate', 'br', 'zstd']
 /** What leaves a decoder at a time. */
 const chunkSize = 65_536;
 
+const none: readonly string[] = [];
+
 /** Most codings on one body. */
 const mostCodings = 3;
 
@@ -39,7 +41,8 @@ const mostCodings = 3;
  * Throws Refusal MASK_IMPOSSIBLE for one that is not known: what it hides cannot be seen.
  */
 export function codingsOf(contentEncoding: string | undefined): readonly string[] {
-  const codings = (contentEncoding ?? '')
+  if (contentEncoding === undefined) return none;
+  const codings = contentEncoding
     .split(',')
     .map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== '' && coding !== 'identity')
@@ -63,6 +66,7 @@ export function openDecoder(
   sink: BodySink,
   limits: DecodingLimits = decodingLimits,
 ): BodySink {
+  if (contentEncoding === undefined) return sink;
   return codingsOf(contentEncoding).reduce<BodySink>(
     (next, coding) => new DecodingStage(coding, (first) => decoder(coding, first), next, limits),
     sink,
@@ -71,6 +75,7 @@ export function openDecoder(
 
 /** Puts the same codings on again. What was written so far can be read at once: streams stay streams. */
 export function openEncoder(contentEncoding: string | undefined, sink: BodySink): BodySink {
+  if (contentEncoding === undefined) return sink;
   return [...codingsOf(contentEncoding)]
     .reverse()
     .reduce<BodySink>((next, coding) => new EncodingStage(encoder(coding), next), sink);

@@ -37,7 +37,7 @@ export class JsonMasker implements BodyMasker {
   readonly #words: ClassifiedWords | undefined;
   readonly #held = new HeldBytes();
   /** By level: whether it is an object, where the paths are, which element comes next. */
-  readonly #objects: Uint8Array;
+  readonly #objects: number[] = [];
   readonly #levels: PathState[] = [];
   readonly #counts: number[] = [];
   #depth = 0;
@@ -61,7 +61,6 @@ export class JsonMasker implements BodyMasker {
     this.#valueMasks = new ValueMasks(rules, context.masks);
     this.#values = new JsonValues(context.masks);
     this.#words = rules.list.length === 0 ? undefined : new ClassifiedWords(rules.words);
-    this.#objects = new Uint8Array(context.limits.depth);
   }
 
   write(bytes: Buffer): Buffer {
@@ -241,7 +240,7 @@ export class JsonMasker implements BodyMasker {
         if (expects !== Done || byte !== recordSeparator || this.#documents !== 'sequence') throw unexpected(expects);
       }
       if (byte === 0x7b || byte === 0x5b) {
-        if (depth === this.#objects.length) throw notJson('it is nested too deeply');
+        if (depth === this.#context.limits.depth) throw notJson('it is nested too deeply');
         this.#levels[depth] = here;
         this.#objects[depth] = byte === 0x7b ? 1 : 0;
         if (byte === 0x7b) expects = FirstKey;

@@ -3,6 +3,7 @@ import type { Masks } from '../../gateway/protocol.ts';
 import { Refusal } from '../../model/errors.ts';
 import { Edits } from './edits.ts';
 import { integerDigits, jsonContent, jsonMeaning } from './json-text.ts';
+import { nothing } from './masker.ts';
 import { Spans } from './spans.ts';
 
 /**
@@ -17,7 +18,7 @@ export class JsonValues {
   readonly #numbers = new Spans();
   /** Where values with another meaning stand in the text. */
   readonly #written = new Spans();
-  #meant = Buffer.alloc(0);
+  #meant = nothing;
   readonly #meantSpans = new Spans();
   readonly #plainOffsets = () => this.#plain.offsets;
   readonly #meantOffsets = () => this.#meantSpans.offsets;

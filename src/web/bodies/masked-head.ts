@@ -6,16 +6,19 @@ import type { BodyPlan } from './body-plan.ts';
  * The head as it may be shown. What is said about the body's bytes goes where the body may come out different (RFC 9110, RFC 9530):
  * length, digests, signatures over them, ranges; a strong entity tag becomes a weak one, since the bytes are no longer the target's.
  * `Content-Encoding` stays: the same codings are put on again. Values of all fields are shown to the content detectors. Bytes of no
- * known type, which are nearly always what they were, keep all that is said about them: downloads depend on it.
+ * known type, which are nearly always what they were, keep all that is said about them: downloads depend on it. Where something is classified,
+ * whatever could be the body's hash goes, entity tags too.
  */
 export function maskedHead(head: ResponseHead, plan: BodyPlan, masks: Masks): ResponseHead {
   const keepsAll = !plan.changes || (plan.sameLength && plan.kind === 'unknown');
   if (keepsAll) return { ...head, fields: maskedFields(head.fields, masks) };
+  const ruled = plan.rules.list.length > 0;
   const kept: string[] = [];
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i]!;
     const value = head.fields[i + 1]!;
     if (aboutBytes.has(name) || name.startsWith('x-amz-checksum-')) continue;
+    if (ruled && isFingerprint(name)) continue;
     kept.push(name, name === 'etag' && value.startsWith('"') ? `W/${value}` : value);
   }
   const length = plan.sameLength && head.length !== undefined ? { length: head.length } : {};
@@ -24,7 +27,21 @@ export function maskedHead(head: ResponseHead, plan: BodyPlan, masks: Masks): Re
 
 /** Trailers by the same rules. */
 export function maskedTrailers(trailers: Fields, plan: BodyPlan, masks: Masks): Fields {
-  return maskedFields(plan.changes ? without(trailers, aboutBytes) : trailers, masks);
+  if (!plan.changes) return maskedFields(trailers, masks);
+  const kept = without(trailers, aboutBytes);
+  return maskedFields(plan.rules.list.length > 0 ? withoutFingerprints(kept) : kept, masks);
+}
+
+function withoutFingerprints(fields: Fields): Fields {
+  return fields.filter((_, i) => !isFingerprint(fields[i - (i % 2)]!));
+}
+
+/**
+ * Whether a field holds what is computed from the body, under any of the names in use: who has the hash of a body, and all of the body but
+ * nine digits, has the digits. An entity tag is such a hash with many servers.
+ */
+function isFingerprint(name: string): boolean {
+  return /(?:^|[-_])(?:etag|checksums?|digest|md5|sha-?\d*|hash|crc-?\d*c?|fingerprint)(?:[-_]|$)/.test(name);
 }
 
 const aboutBytes = new Set([

@@ -1,6 +1,6 @@
 /** Pairs of start and end offsets in a row, as `ValuesOf` gives them. Kept for reuse. */
 export class Spans {
-  #offsets = new Uint32Array(smallest);
+  #offsets = unused;
   #count = 0;
 
   /** How many pairs. */
@@ -10,7 +10,7 @@ export class Spans {
 
   add(start: number, end: number): void {
     if (this.#count === this.#offsets.length) {
-      const grown = new Uint32Array(this.#offsets.length * 2);
+      const grown = new Uint32Array(Math.max(smallest, this.#offsets.length * 2));
       grown.set(this.#offsets);
       this.#offsets = grown;
     }
@@ -32,9 +32,11 @@ export class Spans {
 
   clear(): void {
     this.#count = 0;
-    if (this.#offsets.length > mostKept) this.#offsets = new Uint32Array(smallest);
+    if (this.#offsets.length > mostKept) this.#offsets = unused;
   }
 }
 
+/** Most are made for nothing: one body in many has numbers as long as a card's. */
+const unused = new Uint32Array(0);
 const smallest = 64;
 const mostKept = 1024 * 1024;

@@ -14,9 +14,10 @@ export interface ValueMask {
 export class ValueMasks {
   readonly #rules: BodyRules;
   readonly #masks: Masks;
-  readonly #byRule = new Map<CompiledRule, ValueMask>();
+  /** Made with the first value that is masked: most bodies have none. */
+  #byRule: Map<CompiledRule, ValueMask> | undefined;
   /** By the automaton's own lists, which are few and stay the same objects. */
-  readonly #byAccepts = new WeakMap<readonly number[], ValueMask>();
+  #byAccepts: Map<readonly number[], ValueMask> | undefined;
 
   constructor(rules: BodyRules, masks: Masks) {
     this.#rules = rules;
@@ -25,6 +26,7 @@ export class ValueMasks {
 
   /** For a value that several rules name, and where rules name what it is part of: the rule that shows least. */
   forPaths(accepts: readonly number[]): ValueMask {
+    this.#byAccepts ??= new Map();
     let mask = this.#byAccepts.get(accepts);
     if (mask === undefined) {
       mask = this.#of(
@@ -66,6 +68,7 @@ export class ValueMasks {
 
   /** Reports what was masked since the last call. */
   report(): void {
+    if (this.#byRule === undefined) return;
     for (const { rule, originals } of this.#byRule.values()) {
       const { count } = originals;
       if (count > 0) this.#masks.masked(rule.field, rule.classification, count, originals.take());
@@ -73,6 +76,7 @@ export class ValueMasks {
   }
 
   #of(rule: CompiledRule): ValueMask {
+    this.#byRule ??= new Map();
     let mask = this.#byRule.get(rule);
     if (mask === undefined) {
       const method = this.#masks.method(rule.classification);

@@ -28,6 +28,7 @@ export class Http1Call implements ServerCall {
   readonly #owner: CallOwner;
   #abort: AbortController | undefined;
   #gone = false;
+  #onGone: (() => void) | undefined;
   #writer: BodyWriter | undefined;
   /** 100 has to be sent before the caller sends its body. */
   #continue: boolean;
@@ -51,6 +52,11 @@ export class Http1Call implements ServerCall {
       if (this.#gone) this.#abort.abort(goneReason());
     }
     return this.#abort.signal;
+  }
+
+  onGone(listener: () => void): void {
+    this.#onGone = listener;
+    if (this.#gone) listener();
   }
 
   get answered(): boolean {
@@ -130,6 +136,7 @@ export class Http1Call implements ServerCall {
     if (this.#gone) return;
     this.#gone = true;
     this.#abort?.abort(goneReason());
+    this.#onGone?.();
   }
 
   /** Drops everything that is still to come: the connection is gone. */

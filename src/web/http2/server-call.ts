@@ -31,6 +31,7 @@ export class Http2ServerCall implements ServerCall {
   readonly #expectsContinue: boolean;
   #gone: AbortController | undefined;
   #isGone = false;
+  #whenGone: (() => void) | undefined;
   #outgoing: Outgoing | undefined;
   /** An answer without a body, until it is known whether trailers follow: END_STREAM belongs on its fields. */
   #held: ResponseHead | undefined;
@@ -64,6 +65,11 @@ export class Http2ServerCall implements ServerCall {
     this.#gone ??= new AbortController();
     if (this.#isGone) this.#gone.abort();
     return this.#gone.signal;
+  }
+
+  onGone(listener: () => void): void {
+    this.#whenGone = listener;
+    if (this.#isGone) listener();
   }
 
   get answered(): boolean {
@@ -156,6 +162,7 @@ export class Http2ServerCall implements ServerCall {
     if (this.#done) return;
     this.#isGone = true;
     this.#gone?.abort();
+    this.#whenGone?.();
   }
 
   #bodyOf(read: RequestRead, options: ServerCallOptions): Body {

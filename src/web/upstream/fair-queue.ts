@@ -19,9 +19,17 @@ export class FairQueue<T> {
     this.#size++;
   }
 
-  /** The next in turn; its source goes to the end. */
-  shift(): T | undefined {
+  /** How many could be served where a source has room for so many. */
+  ready(roomOf: (source: string) => number): number {
+    let ready = 0;
+    for (const [source, line] of this.#lines) ready += Math.min(line.length, roomOf(source));
+    return ready;
+  }
+
+  /** The next in turn whose source has room; the source goes to the end. */
+  shift(roomOf: (source: string) => number = unlimited): T | undefined {
     for (const [source, line] of this.#lines) {
+      if (roomOf(source) <= 0) continue;
       const item = line.shift() as T;
       this.#lines.delete(source);
       if (line.length > 0) this.#lines.set(source, line);
@@ -41,3 +49,5 @@ export class FairQueue<T> {
     this.#size--;
   }
 }
+
+const unlimited = () => Number.POSITIVE_INFINITY;

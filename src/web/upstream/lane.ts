@@ -22,6 +22,8 @@ export interface LaneOptions {
   /** Opens a connection. Rejects with Refusal or PeerError, or with the signal's reason. */
   open(signal: AbortSignal): Promise<Opened>;
   readonly maxConnections: number;
+  /** Connections of one source, where requests do not share them: the others find some too, however long its requests take. */
+  readonly maxOfOne: number;
   /** Requests that wait for a connection: of all, and of one source. */
   readonly maxWaiting: number;
   readonly maxWaitingOfOne: number;
@@ -35,6 +37,8 @@ interface Member {
   readonly connection: UpstreamConnection;
   /** Requests under way. */
   active: number;
+  /** What it serves, where that is one at a time. */
+  readonly serving: Set<Sent>;
   /** Requests that were sent on it. */
   sent: number;
   idleSince: number;
@@ -46,6 +50,8 @@ export class Lane {
   readonly #waiting = new FairQueue<Sent>();
   readonly #members = new Set<Member>();
   readonly #stop = new AbortController();
+  /** Connections that serve each source. */
+  readonly #used = new Map<string, number>();
   /** Connections that exist in any form: being opened, in use, being closed. */
   #open = 0;
   #opening = 0;
@@ -60,11 +66,11 @@ export class Lane {
 
   send(permit: Permit, request: OutgoingRequest, answer: AnswerSink, source: string): OutgoingCall {
     const sent = new Sent(permit, request, answer, source, {
-      ended: (member) => this.#onEnded(member as Member),
+      ended: (member) => this.#onEnded(member as Member, sent),
       retry: (again) => this.#retry(again),
       withdrawn: (withdrawn) => this.#waiting.remove(withdrawn.source, withdrawn),
     });
-    const member = this.#waiting.size === 0 ? this.#free() : undefined;
+    const member = this.#waiting.size === 0 && this.#roomOf(source) > 0 ? this.#free() : undefined;
     if (member === undefined) this.#wait(sent);
     else this.#give(member, sent);
     return sent;
@@ -93,11 +99,15 @@ export class Lane {
       this.#waiting.remove(sent.source, sent);
       sent.fail(this.#busy('all connections to it stayed busy'));
     });
-    this.#openMore();
+    this.#serve();
   }
 
+  /** How many connections more this source may have. */
+  readonly #roomOf = (source: string): number =>
+    this.#shared === true ? Number.POSITIVE_INFINITY : this.#options.maxOfOne - (this.#used.get(source) ?? 0);
+
   #openMore(): void {
-    const wanted = this.#shared === false ? this.#waiting.size : Math.min(1, this.#waiting.size);
+    const wanted = this.#shared === false ? this.#waiting.ready(this.#roomOf) : Math.min(1, this.#waiting.size);
     while (this.#opening < wanted && this.#open < this.#options.maxConnections) void this.#openOne();
   }
 
@@ -116,13 +126,14 @@ export class Lane {
   }
 
   #join({ connection, shared, onGone }: Opened): void {
-    const member: Member = { connection, active: 0, sent: 0, idleSince: performance.now() };
+    const member: Member = { connection, active: 0, serving: new Set(), sent: 0, idleSince: performance.now() };
     this.#shared = shared;
     this.#members.add(member);
     onGone(() => {
       this.#open--;
+      for (const sent of member.serving) this.#release(member, sent);
       this.#leave(member);
-      this.#openMore();
+      this.#serve();
     });
     connection.onClosed(() => this.#leave(member));
     connection.onFree(() => this.#serve());
@@ -154,8 +165,9 @@ export class Lane {
   #serve(): void {
     while (this.#waiting.size > 0) {
       const member = this.#free();
-      if (member === undefined) break;
-      this.#give(member, this.#waiting.shift() as Sent);
+      const sent = member === undefined ? undefined : this.#waiting.shift(this.#roomOf);
+      if (member === undefined || sent === undefined) break;
+      this.#give(member, sent);
     }
     this.#openMore();
   }
@@ -173,12 +185,27 @@ export class Lane {
     const reused = member.sent > 0;
     member.active++;
     member.sent++;
+    if (this.#shared !== true) {
+      member.serving.add(sent);
+      this.#used.set(sent.source, (this.#used.get(sent.source) ?? 0) + 1);
+    }
     sent.goOut(member.connection, member, reused);
   }
 
-  #onEnded(member: Member): void {
+  #onEnded(member: Member, sent: Sent): void {
     member.active--;
     member.idleSince = performance.now();
+    this.#release(member, sent);
+    if (this.#waiting.size > 0) this.#serve();
+  }
+
+  /** It serves nobody any more. After an upgrade that is so only when it is gone. */
+  #release({ serving }: Member, sent: Sent): void {
+    if (!serving.delete(sent)) return;
+    const { source } = sent;
+    const left = (this.#used.get(source) ?? 1) - 1;
+    if (left === 0) this.#used.delete(source);
+    else this.#used.set(source, left);
   }
 
   /** A connection that had been used before died before it said anything: the others may be as old, so a new one is asked. */

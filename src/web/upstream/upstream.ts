@@ -24,6 +24,8 @@ export interface UpstreamOptions {
   readonly limits?: HttpLimits;
   /** Connections at once. Upgraded ones (WebSockets) are counted apart, up to the same number. */
   readonly maxConnections?: number;
+  /** Of them, connections of one source, where requests do not share them. Three quarters, unless there are very few. */
+  readonly maxOfOne?: number;
   /** How long a request waits for a connection, ms. */
   readonly waitMs?: number;
   readonly connectMs?: number;
@@ -38,8 +40,8 @@ export interface UpstreamOptions {
 /** The way to one target with one credential: its connections are never shared with another. */
 export interface Upstream {
   /**
-   * Sends a command: spends its permit, takes a free connection or waits for one. `source` is whose turn it is when many wait (a
-   * session's id). A GET or another idempotent request without a body goes out once more when a connection that had been used
+   * Sends a command: spends its permit, takes a free connection or waits for one. `source` is whose turn it is when many wait, and who has
+   * a share of the connections (a principal's id). A GET or another idempotent request without a body goes out once more when a connection that had been used
    * before dies without a word.
    */
   send(permit: Permit, request: OutgoingRequest, answer: AnswerSink, source?: string): OutgoingCall;
@@ -58,6 +60,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       name: options.name,
       shared: offered.length === 1 ? offered[0] === 'h2' : undefined,
       maxConnections: options.maxConnections ?? 64,
+      maxOfOne: options.maxOfOne ?? mostOfOne(options.maxConnections ?? 64),
       maxWaiting: options.maxWaiting ?? 1000,
       maxWaitingOfOne: options.maxWaitingOfOne ?? 200,
       waitMs: options.waitMs ?? 30_000,
@@ -88,6 +91,10 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       upgrades.close();
     },
   };
+}
+
+function mostOfOne(connections: number): number {
+  return connections < 8 ? connections : Math.floor((connections * 3) / 4);
 }
 
 type Protocols = readonly ('h2' | 'http/1.1')[];

@@ -37,6 +37,56 @@ describe.each(servers)('masked columns in statements, with %s', (_name, options)
     },
   );
 
+  it('leave the client’s own names alone, and fail as the server would', async () => {
+    const masked = 'select upper(ssn) from customers where id = 1';
+    const played = await sessions.play('shop', 'agent', [
+      { parse: ['', 'select 41 + 1'] },
+      'sync',
+      'wait',
+      { parse: ['s', masked] },
+      { describe: ['statement', 's'] },
+      'sync',
+      'wait',
+      { bind: ['', ''] },
+      { execute: [''] },
+      'sync',
+      'wait',
+      { bind: ['', 's'] },
+      { execute: [''] },
+      'sync',
+      'wait',
+    ]);
+    expect(rowsOf(played, 'names')).toEqual([['42'], ['[MASKED:PII.SSN]']]);
+    const failed = await sessions.play('shop', 'agent', [
+      ...slowly('begin', 'select upper(ssn) || nothing from customers', 'select 1', 'rollback'),
+      ...slowly('select upper(ssn) || nothing from customers', masked),
+      { parse: ['', 'select upper(ssn) || nothing from customers'] },
+      { bind: ['', ''] },
+      { execute: [''] },
+      'sync',
+      'wait',
+      ...slowly(
+        'begin',
+        masked,
+        'savepoint a',
+        'select length(ssn) / 0 from customers',
+        'rollback to a',
+        masked,
+        'commit',
+      ),
+    ]);
+    const told = failed.messages
+      .filter(({ type }) => 'EZD'.includes(type))
+      .map(({ type, bytes }) =>
+        type === 'E'
+          ? /\0C([0-9A-Z]{5})\0/.exec(bytes.toString('latin1'))?.[1]
+          : type === 'Z'
+            ? bytes.toString('latin1', 5)
+            : type,
+      );
+    expect(told.join(' ')).toBe('T 42703 E 25P02 E I 42703 I D I 42703 I T D T T 22012 E T D T I');
+  });
+
   if (options.binDir === undefined) return;
   it.each(statementsIn('leaks').map(({ name, as, text }) => [name, as, text] as const))(
     'tell nothing — %s',

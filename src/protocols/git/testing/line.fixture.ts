@@ -4,6 +4,7 @@ import type { Line, Masks } from '../../../gateway/protocol.ts';
 import type { ApprovalRequest } from '../../../model/approval.ts';
 import type { Classified, Command } from '../../../model/command.ts';
 import type { Decision } from '../../../model/decision.ts';
+import { Refusal } from '../../../model/errors.ts';
 import type { Principal } from '../../../model/principal.ts';
 import type { Target } from '../../../model/target.ts';
 
@@ -19,6 +20,8 @@ export interface TestLine {
   /** Requests for approval; setting a state settles them. */
   readonly approvals: (ApprovalRequest & { state: string })[];
   settle(id: string, state: 'approved' | 'denied'): void;
+  /** Ends the session, as an operator does. */
+  end(): void;
 }
 
 export const principal: Principal = {
@@ -166,5 +169,6 @@ export function testLine(target: Target, policy: (classified: Classified) => Ver
       (found as { state: string }).state = state;
       waiting.get(id)?.();
     },
+    end: () => controller.abort(new Refusal('SESSION_ENDED', 'an operator ended it')),
   };
 }

@@ -29,8 +29,9 @@ export async function listenNode(
 
 function callOf(request: IncomingMessage, response: ServerResponse): ServerCall {
   const gone = new AbortController();
+  let aborted = false;
   response.on('close', () => {
-    if (!response.writableFinished) gone.abort(new Error('the caller is gone'));
+    if (!response.writableFinished && !aborted) gone.abort(new Error('the caller is gone'));
   });
   const fields = lower(request.rawHeaders).filter((_, i, all) => {
     const name = all[i - (i % 2)];
@@ -47,6 +48,10 @@ function callOf(request: IncomingMessage, response: ServerResponse): ServerCall 
     },
     body: bodyOf(request, length === undefined ? undefined : Number(length)),
     signal: gone.signal,
+    onGone(listener) {
+      if (gone.signal.aborted) listener();
+      else gone.signal.addEventListener('abort', listener, { once: true });
+    },
     get answered() {
       return response.headersSent;
     },
@@ -70,7 +75,10 @@ function callOf(request: IncomingMessage, response: ServerResponse): ServerCall 
       });
     },
     end: () => void response.end(),
-    abort: () => void response.destroy(),
+    abort() {
+      aborted = true;
+      response.destroy();
+    },
     switchProtocols: () => {
       throw new Error('not here');
     },
@@ -112,19 +120,27 @@ export function nodeConnections(port: number): Connections {
     outgoing.on('response', (response) => {
       if (over) return;
       answer.head({ status: response.statusCode ?? 0, fields: lower(response.rawHeaders) });
+      // A stream that is paused ends all the same once its last piece has been read.
+      let working: Promise<void> | undefined;
       response.on('data', (bytes: Buffer) => {
         if (over) return;
-        const wait = answer.data(bytes);
-        if (wait === undefined) return;
+        working = answer.data(bytes);
+        if (working === undefined) return;
         response.pause();
-        void wait.then(() => response.resume());
+        void working.then(() => response.resume());
       });
       response.on('end', () => {
-        if (over) return;
-        over = true;
-        answer.end([]);
+        const end = () => {
+          if (over) return;
+          over = true;
+          answer.end([]);
+        };
+        if (working === undefined) end();
+        else void working.then(end);
       });
-      response.on('close', () => fail(new PeerError('UPSTREAM_PROTOCOL', 'the answer broke off')));
+      response.on('close', () => {
+        if (!response.complete) fail(new PeerError('UPSTREAM_PROTOCOL', 'the answer broke off'));
+      });
     });
     outgoing.on('error', () => fail(new Refusal('UPSTREAM_UNAVAILABLE', 'the target could not be reached')));
     request.body.pipe({

@@ -41,7 +41,7 @@ export async function startRoom(options: { readonly settings?: Record<string, un
   });
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-clones-'));
   const settings: GitSettings = gitSettings.parse({ address: `http://127.0.0.1:${backend.port}`, ...options.settings });
-  const target: Target = { name: 'code', protocol: 'git', labels: {}, holdMs: options.holdMs ?? 300, settings };
+  const target = { name: 'code', protocol: 'git', labels: {}, holdMs: 100, settings } satisfies Target;
   const state: { policy: TestRoom['policy']; version: number } = { policy: () => 'allow', version: 0 };
   const made = testLine(
     target,

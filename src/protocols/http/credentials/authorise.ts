@@ -28,7 +28,8 @@ export function authorise(head: OutgoingHead, injection: Injection, options: Aut
     case 'none':
       return { head: plain, stripped };
     case 'header':
-      return { head: { ...plain, fields: [...plain.fields, injection.name, injection.value] }, stripped };
+      plain.fields.push(injection.name, injection.value);
+      return { head: plain, stripped };
     case 'query': {
       const pair = `${encodeURIComponent(injection.name)}=${encodeURIComponent(injection.value)}`;
       const target = `${plain.target}${plain.target.includes('?') ? '&' : '?'}${pair}`;

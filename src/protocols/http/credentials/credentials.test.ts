@@ -85,9 +85,8 @@ describe('a target’s credential', () => {
       known: undefined,
       length: 0,
     };
-    await expect(
-      credentials.put({ method: 'GET', target: '/', authority: 'a', fields: [] }, given),
-    ).rejects.toMatchObject({ kind: 'UPSTREAM_UNAVAILABLE' });
+    const put = async () => credentials.put({ method: 'GET', target: '/', authority: 'a', fields: [] }, given);
+    await expect(put()).rejects.toMatchObject({ kind: 'UPSTREAM_UNAVAILABLE' });
   });
 });
 

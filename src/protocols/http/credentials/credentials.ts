@@ -16,10 +16,11 @@ import { allowed } from './strip.ts';
 /** Who the gateway is to one target, for one session. */
 export interface Credentials {
   /**
-   * Takes the caller's credentials out of a request and puts the target's in. Rejects with Refusal: LOGIN_FAILED for a signature that
-   * is wrong, UPSTREAM_UNAVAILABLE where there is no credential to be had.
+   * Takes the caller's credentials out of a request and puts the target's in; a promise where the target's may have to be exchanged for.
+   * Throws, or rejects with, Refusal: LOGIN_FAILED for a signature that is wrong, UPSTREAM_UNAVAILABLE where there is no credential
+   * to be had.
    */
-  put(head: OutgoingHead, given: Given): Promise<Put>;
+  put(head: OutgoingHead, given: Given): Put | Promise<Put>;
 }
 
 /** The request as its caller sent it. */
@@ -49,23 +50,29 @@ export function openCredentials(
   now: () => number = Date.now,
 ): Credentials {
   let known: { readonly injection: Injection; readonly spelled: Spellings } | undefined;
+  /** What is not exchanged for anything stays what it is. */
+  let fixed: Injection | undefined;
+  const { cookies } = settings;
+  const putting = (injection: Injection, head: OutgoingHead, given: Given): Put => {
+    if (known === undefined || !sameSecrets(known.injection, injection))
+      known = { injection, spelled: spellings(secretsOf(injection)) };
+    const guard = reflectionGuard(known.spelled);
+    if (injection.kind === 'aws') return { ...putSigned(head, given, injection, { cookies, now: now() }), guard };
+    const { head: ready, stripped } = authorise(head, injection, { cookies, now: now() });
+    const { body } = given;
+    return {
+      head: ready,
+      body: body.length === 0 ? body : withTrailers(body, (fields) => allowed(fields, injection, { cookies })),
+      stripped,
+      guard,
+    };
+  };
   return {
-    async put(head, given) {
-      const injection = await injector.prepare(credential);
-      if (known === undefined || !sameSecrets(known.injection, injection))
-        known = { injection, spelled: spellings(secretsOf(injection)) };
-      const guard = reflectionGuard(known.spelled);
-      const { cookies } = settings;
-      if (injection.kind !== 'aws') {
-        const { head: ready, stripped } = authorise(head, injection, { cookies, now: now() });
-        return {
-          head: ready,
-          body: withTrailers(given.body, (fields) => allowed(fields, injection, { cookies })),
-          stripped,
-          guard,
-        };
-      }
-      return { ...putSigned(head, given, injection, { cookies, now: now() }), guard };
+    put(head, given) {
+      const injection = fixed ?? injector.prepare(credential);
+      if (injection instanceof Promise) return injection.then((ready) => putting(ready, head, given));
+      fixed = injection;
+      return putting(injection, head, given);
     },
   };
 }

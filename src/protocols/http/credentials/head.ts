@@ -12,5 +12,14 @@ export interface OutgoingHead {
 
 /** How servers that go by CGI's rules see a field's name: `X_Api.Key` and `X-Api-Key` are one (RFC 3875 §4.1.18). */
 export function foldedName(name: string): string {
-  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-');
+  return isFolded(name) ? name : name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-');
+}
+
+/** Nearly every name is: this is asked for each field of each request. */
+function isFolded(name: string): boolean {
+  for (let index = 0; index < name.length; index++) {
+    const code = name.charCodeAt(index);
+    if (!(code === 45 || (code >= 97 && code <= 122) || (code >= 48 && code <= 57))) return false;
+  }
+  return true;
 }

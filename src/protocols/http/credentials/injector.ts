@@ -6,21 +6,19 @@ import type { AwsKey, Injection } from './injection.ts';
 
 /** Makes a target's credential ready to be put into requests. Keeps what was exchanged for it until shortly before it expires. */
 export interface Injector {
-  /** Throws Refusal UPSTREAM_UNAVAILABLE where the credential is not of its kind or cannot be exchanged. */
-  prepare(credential: TargetCredential): Promise<Injection>;
+  /** A promise where it may have to be exchanged. Refusal UPSTREAM_UNAVAILABLE where it cannot be, or is not of its kind. */
+  prepare(credential: TargetCredential): Injection | Promise<Injection>;
 }
 
 /** `kind` is the target's `credential.as`; undefined where it has no credential. */
 export function createInjector(kind: CredentialKind | undefined, deps: TokenDeps): Injector {
   const google = typeof kind === 'object' && 'google' in kind ? new GoogleTokens(kind.google, deps) : undefined;
   return {
-    async prepare({ user, secret }) {
+    prepare({ user, secret }) {
       if (kind === undefined) return { kind: 'none' };
       if (secret === undefined) throw unusable('is missing');
-      if (google !== undefined) {
-        const token = await google.token(secret);
-        return header('authorization', `Bearer ${token}`, [token]);
-      }
+      if (google !== undefined)
+        return google.token(secret).then((token) => header('authorization', `Bearer ${token}`, [token]));
       if (kind === 'bearer') return header('authorization', `Bearer ${secret}`, [secret]);
       if (kind === 'basic') {
         const pair = Buffer.from(`${user ?? ''}:${secret}`).toString('base64');

@@ -3,6 +3,8 @@ import type { Fields } from '../../../web/message.ts';
 /** Shorter secrets would turn ordinary text into asterisks. */
 const shortestPattern = 4;
 const shortestEncoded = 8;
+/** A search in so many bytes begins sooner when they are a string. */
+const quickAsText = 2048;
 
 /** Keeps secrets out of what callers see: overwrites each with `*`, byte for byte, so that no length changes. */
 export interface ReflectionGuard {
@@ -14,8 +16,18 @@ export interface ReflectionGuard {
   readonly count: number;
 }
 
-/** Everything to look for, longest first. Secrets: never log them. */
-export type Spellings = readonly Buffer[];
+/** Everything to look for. Secrets: never log them. */
+export interface Spellings {
+  /** Longest first. */
+  readonly patterns: readonly Buffer[];
+  /** Those that hold none of the others, as bytes and as latin1: where none of these is, none at all is. */
+  readonly cores: readonly Buffer[];
+  readonly coreTexts: readonly string[];
+  /** By byte: whether a pattern begins with it. */
+  readonly first: Uint8Array;
+  /** Bytes of the longest. */
+  readonly longest: number;
+}
 
 /** One body's bytes in order, whatever their boundaries. */
 export interface ReflectionFilter {
@@ -31,49 +43,76 @@ export interface ReflectionFilter {
  */
 export function spellings(secrets: readonly string[]): Spellings {
   const texts = new Set(secrets.flatMap(spellingsOf));
-  return [...texts].map((text) => Buffer.from(text)).toSorted((a, b) => b.length - a.length);
+  const patterns = [...texts].map((text) => Buffer.from(text)).toSorted((a, b) => b.length - a.length);
+  const cores = patterns.filter((pattern) => !patterns.some((other) => other !== pattern && pattern.includes(other)));
+  const coreTexts = cores.map((core) => core.toString('latin1'));
+  const first = new Uint8Array(256);
+  for (const pattern of patterns) first[pattern[0] as number] = 1;
+  return { patterns, cores, coreTexts, first, longest: patterns[0]?.length ?? 0 };
 }
 
 /** A guard for one reply. */
-export function reflectionGuard(patterns: Spellings): ReflectionGuard {
-  const guard = { count: 0 };
-  const scrub: Scrub = (bytes, before) => {
-    for (const pattern of patterns) {
-      for (let at = bytes.indexOf(pattern); at >= 0 && at < before; at = bytes.indexOf(pattern, at + pattern.length)) {
-        bytes.fill(0x2a, at, at + pattern.length);
-        guard.count++;
-      }
-    }
-  };
-  return {
-    open: () => new Filter(patterns, scrub),
-    fields: (fields) => fields.map((text, index) => (index % 2 === 0 ? text : scrubbed(text, patterns, scrub))),
-    get count() {
-      return guard.count;
-    },
-  };
+export function reflectionGuard(spelled: Spellings): ReflectionGuard {
+  return new Guard(spelled);
 }
 
-/** Overwrites what begins before that offset. */
-type Scrub = (bytes: Buffer, before: number) => void;
+class Guard implements ReflectionGuard {
+  count = 0;
+  readonly spelled: Spellings;
 
-function scrubbed(text: string, patterns: readonly Buffer[], scrub: Scrub): string {
-  const bytes = Buffer.from(text, 'latin1');
-  if (!patterns.some((pattern) => bytes.includes(pattern))) return text;
-  scrub(bytes, bytes.length);
-  return bytes.toString('latin1');
+  constructor(spelled: Spellings) {
+    this.spelled = spelled;
+  }
+
+  open(): ReflectionFilter {
+    return new Filter(this);
+  }
+
+  fields(fields: Fields): Fields {
+    let values = '';
+    for (let index = 1; index < fields.length; index += 2) values += `${fields[index]}\n`;
+    if (!this.mayBeIn(values)) return fields;
+    return fields.map((text, index) => (index % 2 === 0 ? text : this.#scrubbed(text)));
+  }
+
+  /** Text that is latin1. */
+  mayBeIn(text: string): boolean {
+    for (const core of this.spelled.coreTexts) if (text.includes(core)) return true;
+    return false;
+  }
+
+  mayBeAmong(bytes: Buffer): boolean {
+    if (bytes.length < quickAsText) return this.mayBeIn(bytes.toString('latin1'));
+    for (const core of this.spelled.cores) if (bytes.includes(core)) return true;
+    return false;
+  }
+
+  /** Overwrites what begins before that offset. */
+  scrub(bytes: Buffer, before: number): void {
+    for (const pattern of this.spelled.patterns) {
+      for (let at = bytes.indexOf(pattern); at >= 0 && at < before; at = bytes.indexOf(pattern, at + pattern.length)) {
+        bytes.fill(0x2a, at, at + pattern.length);
+        this.count++;
+      }
+    }
+  }
+
+  #scrubbed(text: string): string {
+    if (!this.mayBeIn(text)) return text;
+    const bytes = Buffer.from(text, 'latin1');
+    this.scrub(bytes, bytes.length);
+    return bytes.toString('latin1');
+  }
 }
 
 const none = Buffer.alloc(0);
 
 class Filter implements ReflectionFilter {
-  readonly #patterns: readonly Buffer[];
-  readonly #scrub: Scrub;
+  readonly #guard: Guard;
   #held: Buffer = none;
 
-  constructor(patterns: readonly Buffer[], scrub: Scrub) {
-    this.#patterns = patterns;
-    this.#scrub = scrub;
+  constructor(guard: Guard) {
+    this.#guard = guard;
   }
 
   write(bytes: Buffer): Buffer {
@@ -89,28 +128,32 @@ class Filter implements ReflectionFilter {
   end(): Buffer {
     const rest = this.#held;
     this.#held = none;
-    this.#scrub(rest, rest.length);
+    if (rest.length > 0) this.#scrub(rest, rest.length);
     return rest;
+  }
+
+  #scrub(bytes: Buffer, before: number): void {
+    if (this.#guard.mayBeAmong(bytes)) this.#guard.scrub(bytes, before);
   }
 
   /** The length of the longest end of `bytes` that a secret begins with. */
   #begun(bytes: Buffer): number {
-    let longest = 0;
-    for (const pattern of this.#patterns) {
-      const first = pattern[0] as number;
-      let at = bytes.indexOf(first, Math.max(0, bytes.length - pattern.length + 1));
-      while (at >= 0) {
-        const length = bytes.length - at;
-        if (length <= longest) break;
-        if (bytes.compare(pattern, 0, length, at) === 0) {
-          longest = length;
-          break;
-        }
-        at = bytes.indexOf(first, at + 1);
+    const { first, longest, patterns } = this.#guard.spelled;
+    for (let at = Math.max(0, bytes.length - longest + 1); at < bytes.length; at++) {
+      if (first[bytes[at] as number] === 0) continue;
+      const length = bytes.length - at;
+      for (const pattern of patterns) {
+        if (pattern.length > length && beginsWith(pattern, bytes, at)) return length;
       }
     }
-    return longest;
+    return 0;
   }
+}
+
+/** Whether what `bytes` hold from `at` on is a beginning of the pattern. */
+function beginsWith(pattern: Buffer, bytes: Buffer, at: number): boolean {
+  for (let index = at; index < bytes.length; index++) if (bytes[index] !== pattern[index - at]) return false;
+  return true;
 }
 
 function spellingsOf(secret: string): string[] {

@@ -33,6 +33,7 @@ const claims = new Set([
   'x-client-cert',
   'x-client-verify',
 ]);
+/** All begin with `x-`. */
 const claimPrefixes = [
   'x-forwarded-',
   'x-auth-request-',
@@ -47,31 +48,40 @@ const claimPrefixes = [
 
 /** A head without anything that the caller may not say to a target, and the names of what was taken out, for the audit log. */
 export interface Stripped {
-  readonly head: OutgoingHead;
+  readonly head: OutgoingHead & { readonly fields: string[] };
   /** `authorization`, `cookie`, `query.api_key`; each once. */
   readonly names: readonly string[];
 }
 
 export function strip(head: OutgoingHead, injection: Injection, rules: StripRules): Stripped {
-  const names = new Set<string>();
+  const names: string[] = [];
   const fields = allowed(head.fields, injection, rules, names);
   const target = injection.kind === 'query' ? withoutParameter(head.target, injection.name, names) : head.target;
-  return { head: { ...head, target, fields }, names: [...names] };
+  return { head: { method: head.method, target, authority: head.authority, fields }, names };
 }
 
 /** The fields that a caller may send, in the head or behind the body; the names of the others go to `taken`. */
-export function allowed(fields: Fields, injection: Injection, rules: StripRules, taken?: Set<string>): Fields {
+export function allowed(fields: Fields, injection: Injection, rules: StripRules, taken: string[] = []): string[] {
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    if (isForbidden(foldedName(name), injection, rules)) taken?.add(name);
+    if (isForbidden(foldedName(name), injection, rules)) note(name, taken);
     else kept.push(name, fields[index + 1] as string);
   }
   return kept;
 }
 
+function note(name: string, taken: string[]): void {
+  if (!taken.includes(name)) taken.push(name);
+}
+
 function isForbidden(name: string, injection: Injection, rules: StripRules): boolean {
-  if (credentials.has(name) || claims.has(name) || claimPrefixes.some((prefix) => name.startsWith(prefix))) return true;
+  if (
+    credentials.has(name) ||
+    claims.has(name) ||
+    (name.startsWith('x-') && claimPrefixes.some((prefix) => name.startsWith(prefix)))
+  )
+    return true;
   if (name === 'cookie' || name === 'cookie2') return rules.cookies === 'drop';
   if (injection.kind === 'header') return name === foldedName(injection.name);
   // The signature is made anew, and what it speaks of with it.
@@ -81,7 +91,7 @@ function isForbidden(name: string, injection: Injection, rules: StripRules): boo
 }
 
 /** A target without any query parameter that some server could take for the one of that name. */
-function withoutParameter(target: string, name: string, names: Set<string>): string {
+function withoutParameter(target: string, name: string, names: string[]): string {
   const mark = target.indexOf('?');
   if (mark < 0) return target;
   const wanted = foldedParameter(name);
@@ -90,7 +100,7 @@ function withoutParameter(target: string, name: string, names: Set<string>): str
     .split('&')
     .filter((pair) => {
       const hit = pair.split(';').some((piece) => foldedParameter(parameterName(piece)) === wanted);
-      if (hit) names.add(`query.${name}`);
+      if (hit) note(`query.${name}`, names);
       return !hit;
     });
   const query = kept.join('&');
@@ -113,12 +123,18 @@ function foldedParameter(name: string): string {
 
 /** The fields of a reply that a caller may see: no cookies of the target unless they pass, no challenge for a credential that is ours. */
 export function showableFields(fields: Fields, rules: StripRules): Fields {
+  let hidden = false;
+  for (let index = 0; index < fields.length && !hidden; index += 2) hidden = isHidden(fields[index] as string, rules);
+  if (!hidden) return fields;
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    if (name === 'www-authenticate' || name === 'proxy-authenticate' || name === 'authentication-info') continue;
-    if (rules.cookies === 'drop' && (name === 'set-cookie' || name === 'set-cookie2')) continue;
-    kept.push(name, fields[index + 1] as string);
+    if (!isHidden(name, rules)) kept.push(name, fields[index + 1] as string);
   }
   return kept;
+}
+
+function isHidden(name: string, rules: StripRules): boolean {
+  if (name === 'www-authenticate' || name === 'proxy-authenticate' || name === 'authentication-info') return true;
+  return rules.cookies === 'drop' && (name === 'set-cookie' || name === 'set-cookie2');
 }
