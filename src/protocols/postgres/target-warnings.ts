@@ -1,4 +1,5 @@
 import type { Classification } from './classification.ts';
+import { nameWarnings } from './propose/name-warnings.ts';
 import { qualified, type Schema } from './schema.ts';
 
 /** How far the upstream role itself keeps classified data back: the strongest single control there is. */
@@ -65,9 +66,7 @@ export function targetWarnings(schema: Schema, classification: Classification, r
         `${kindName[kind]} ${qualified({ schema: inSchema, name: relation })} counts as classified: it ${derived.reasons.slice(0, 3).join(', ')}`,
       );
   }
-  const suspects = unlisted(schema, classification);
-  if (suspects.length > 0) warnings.push(`not classified, though the name suggests it: ${listed(suspects)}`);
-  return warnings;
+  return [...warnings, ...nameWarnings(schema, classification)];
 }
 
 const kindName = {
@@ -82,21 +81,4 @@ const kindName = {
 function listed(names: readonly string[]): string {
   const shown = names.slice(0, 20).join(', ');
   return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
-}
-
-const personal =
-  /(^|_)(ssn|social_security(_(no|number))?|national_id|tax_id|passport(_(no|number))?|iban|bic|account_(no|number)|card_?(no|number)|credit_?card|pan|cvv|cvc|password|passwd|pwd|password_hash|secret|api_?key|private_key|access_token|refresh_token|e?mail(_address)?|phone(_number)?|mobile|birth_?(date|day)|date_of_birth|dob|salary|wage|diagnosis|street|postal_address|ip_address)($|_)/;
-
-function unlisted(schema: Schema, { columns, derived }: Classification): readonly string[] {
-  return schema.relations
-    .filter(({ oid, kind }) => !derived.has(oid) && kind !== 'v')
-    .flatMap((relation) =>
-      relation.columns
-        .filter(({ attnum, name }) => personal.test(snakeCase(name)) && !columns.get(relation.oid)?.has(attnum))
-        .map(({ name }) => `${qualified(relation)}.${name}`),
-    );
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
 }
