@@ -9,6 +9,8 @@ export interface Candidate {
   readonly type: ValueType;
   /** Its values are arrays of such. */
   readonly array: boolean;
+  /** To show a value as text runs no code but the server's own. */
+  readonly safe: boolean;
 }
 
 /** What is found about a candidate, so far. */

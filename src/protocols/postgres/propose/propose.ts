@@ -2,18 +2,17 @@ import { setImmediate } from 'node:timers/promises';
 import type { Gateway, Proposal, Recognise } from '../../../gateway/protocol.ts';
 import type { Target } from '../../../model/target.ts';
 import { type Classification, classify } from '../classification.ts';
-import { QueryConnection, type Row } from '../query-connection.ts';
-import { readable, readSchema, type Schema } from '../schema.ts';
+import { QueryConnection } from '../query-connection.ts';
+import type { Schema } from '../schema.ts';
 import type { PostgresSettings } from '../settings.ts';
-import { type Candidate, type Finding, fieldName, inheritedColumns, keyOf } from './candidate.ts';
+import { type Finding, fieldName, keyOf } from './candidate.ts';
 import { copiesOf } from './copies.ts';
 import { judge } from './judge.ts';
-import { type Reference, spread } from './lineage.ts';
+import { spread } from './lineage.ts';
+import { look } from './look.ts';
 import { nearest } from './nearest.ts';
-import { baseTypes, references, sizes } from './queries.ts';
 import { sampleAll } from './sampler.ts';
-import { type Size, type Sources, sourcesOf } from './sources.ts';
-import { isArray, valueTypeOf } from './value-type.ts';
+import type { Sources } from './sources.ts';
 import { proposalWarnings } from './warnings.ts';
 
 /** All samples together, ms: whoever asks is waiting. */
@@ -36,16 +35,15 @@ export async function propose(
     default_transaction_read_only: 'on',
     statement_timeout: String(timeoutMs),
   };
+  const over = new AbortController();
   const open = async () => {
     const connection = await QueryConnection.open({ target, permit, credential, startup, timeoutMs, signal });
-    signal.addEventListener('abort', () => connection.close(), { once: true });
+    signal.addEventListener('abort', () => connection.close(), { once: true, signal: over.signal });
     return connection;
   };
   let ending = 'what to classify could not be found out';
   try {
-    const known = await look(await open(), settings, timeoutMs);
-    const candidates = candidatesOf(known);
-    const sources = known.sourcesFor(candidates);
+    const { schema, classification, references, candidates, sources } = await look(await open(), settings, timeoutMs);
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(sampleMs)]);
     const sampled = await sampleAll(mostTellingFirst(sources.sources), { open, recognise, timeoutMs, deadline });
     const direct: Finding[] = [];
@@ -55,11 +53,10 @@ export async function propose(
       const finding = judge(candidate, sampled.evidence.get(keyOf(candidate.relation.oid, candidate.attnum)));
       if (finding !== undefined) direct.push(finding);
     }
-    const { schema, classification } = known;
     const hypothesis = (found: readonly Finding[]) =>
       classify(schema, { ...settings.classify, ...asEntries(found) }, new Set(settings.allowFunctions));
     const copies = copiesOf(schema, holdsSome(classification, direct));
-    const findings = spread(schema, classification, candidates, direct, known.references, copies, hypothesis);
+    const findings = spread(schema, classification, candidates, direct, references, copies, hypothesis);
     const entries = findings
       .map(({ candidate, classification: as, confidence, reasons }) => ({
         field: fieldName(candidate.relation, candidate.column),
@@ -89,79 +86,9 @@ export async function propose(
       },
     };
   } finally {
+    over.abort();
     end(ending);
   }
-}
-
-interface Known {
-  readonly schema: Schema;
-  readonly classification: Classification;
-  readonly references: readonly Reference[];
-  /** Type of a domain's values, or of those that behave like another type's. */
-  readonly baseOf: (typeOid: number) => number | undefined;
-  sourcesFor(candidates: readonly Candidate[]): Sources;
-}
-
-/** Everything but the samples, over one connection that is closed then. */
-async function look(connection: QueryConnection, settings: PostgresSettings, timeoutMs: number): Promise<Known> {
-  try {
-    const schema = await readSchema(connection, timeoutMs, ({ relations }) =>
-      relations.filter(({ kind }) => kind === 'v' || kind === 'm').map(({ oid }) => oid),
-    );
-    const ask = (sql: string) => connection.run(sql, timeoutMs);
-    const sized = new Map<number, Size>((await ask(sizes)).map(readSize));
-    const bases = new Map((await ask(baseTypes)).map(([type, base]) => [Number(type), Number(base)]));
-    const referred = (await ask(references)).map(readReference);
-    const columns = schema.relations
-      .filter(({ kind }) => kind === 'r' || kind === 'm')
-      .flatMap(({ oid, columns: of }) => of.map(({ attnum }) => ({ oid, attnum })));
-    const mayRead = new Set<string>();
-    for (let at = 0; at < columns.length; at += 5000)
-      for (const one of await readable(connection, columns.slice(at, at + 5000), timeoutMs)) mayRead.add(one);
-    const baseOf = (typeOid: number) => (typeOid < 16_384 ? typeOid : bases.get(typeOid));
-    const typeOids = new Map(
-      schema.relations.flatMap(({ oid, columns: of }) =>
-        of.map(({ attnum, typeOid }) => [keyOf(oid, attnum), typeOid] as const),
-      ),
-    );
-    // To show a value as text may run code that belongs to its type: only types that came with the server, and what is made of them.
-    const safe = ({ relation, attnum }: Candidate) =>
-      baseOf(typeOids.get(keyOf(relation.oid, attnum)) ?? 0) !== undefined;
-    return {
-      schema,
-      classification: classify(schema, settings.classify, new Set(settings.allowFunctions)),
-      references: referred,
-      baseOf,
-      sourcesFor: (candidates) => sourcesOf(schema, candidates, sized, safe, mayRead),
-    };
-  } finally {
-    connection.close();
-  }
-}
-
-function readSize([oid, pages, populated, usable]: Row): readonly [number, Size] {
-  return [Number(oid), { pages: Number(pages), populated: populated === 't', usable: usable === 't' }];
-}
-
-function readReference([relation, column, to, toColumn]: Row): Reference {
-  return { from: keyOf(Number(relation), Number(column)), to: keyOf(Number(to), Number(toColumn)) };
-}
-
-/** Columns that are not classified and do not hold the data of another that could be: a partition's, a generated one's. */
-function candidatesOf({ schema, classification, baseOf }: Known): readonly Candidate[] {
-  const inherited = inheritedColumns(schema);
-  return schema.relations.flatMap((relation) =>
-    relation.kind === 'S'
-      ? []
-      : relation.columns
-          .filter(({ attnum, name }) => {
-            return classification.columns.get(relation.oid)?.has(attnum) !== true && !inherited(relation.oid, name);
-          })
-          .map(({ attnum, name, typeOid }) => {
-            const base = baseOf(typeOid) ?? typeOid;
-            return { relation, attnum, column: name, type: valueTypeOf(base), array: isArray(base) };
-          }),
-  );
 }
 
 /** Where names suggest something already, first; small tables before large ones: the time may not do for all. */

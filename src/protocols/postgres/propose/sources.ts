@@ -39,7 +39,6 @@ export function sourcesOf(
   schema: Schema,
   candidates: readonly Candidate[],
   sizes: ReadonlyMap<number, Size>,
-  sampleable: (candidate: Candidate) => boolean,
   readable: ReadonlySet<string>,
 ): Sources {
   const guardedBy = new Set(schema.writtenCode.filter(({ by }) => by === 'policy').map(({ relation }) => relation));
@@ -47,7 +46,7 @@ export function sourcesOf(
   const unreadable: SchemaRelation[] = [];
   const guarded: SchemaRelation[] = [];
   for (const [relation, wanted] of Map.groupBy(
-    candidates.filter((one) => looked.has(one.type) && sampleable(one)),
+    candidates.filter((one) => looked.has(one.type) && one.safe),
     (one) => one.relation,
   )) {
     const keeper = relation.kind === 'p' ? largestPartition(schema, relation, sizes) : relation;
