@@ -120,7 +120,7 @@ describe('sallyport evidence', () => {
       const json = await sallyport(['evidence', 'status', '--days', '3', '--json'], env, story.now);
       const status = JSON.parse(json.out) as { events: number; controls: { id: string; status: string }[] };
       expect(status.events).toBeGreaterThan(500);
-      expect(status.controls.find(({ id }) => id === 'PI1.2')).toMatchObject({ status: 'shown', since: '2026-03-02' });
+      expect(status.controls.find(({ id }) => id === 'PI1.2')).toMatchObject({ status: 'shown', since: '2026-03-01' });
     });
 
     it('shows neither to who may not review', async () => {

@@ -51,7 +51,7 @@ export const evidenceCommands: Commands = (program, terminal) => {
     .requiredOption('--from <time>', 'first day (2026-01-01) or time of the period, UTC')
     .requiredOption('--to <time>', 'last day, or the time at which it ends')
     .requiredOption('-o, --output <path>', 'a folder to make, or an archive: NAME.tar')
-    .option('--log <path>', 'an export of the log: sallyport audit export')
+    .option('--log <path>', 'an export of the log (sallyport audit export), or its data folder')
     .option('--vkey <key>', 'the key of the log that you kept')
     .option('--seed <text>', "the auditor's own words, which the samples are drawn with")
     .option('--samples <count>', 'rows drawn from each list', count, 25)

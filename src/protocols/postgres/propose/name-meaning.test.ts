@@ -58,6 +58,17 @@ const cases: readonly (readonly [
   ['x', 'description', 'text', undefined],
   ['x', 'tokenizer', 'text', undefined],
   ['x', 'strTitle', 'text', undefined],
+  ['x', 'cardholder_name', 'text', 'pii.name'],
+  ['patients', 'race', 'text', 'pii.special'],
+  ['x', 'race', 'text', undefined],
+  ['x', 'cell', 'text', undefined],
+  ['x', 'mail_server', 'text', undefined],
+  ['x', 'billing_address_city', 'text', 'pii.address'],
+  ['x', 'street_name', 'text', 'pii.address'],
+  ['x', 'birthplace', 'text', 'pii.birth_place'],
+  ['x', 'secret_name', 'text', undefined],
+  ['x', 'webadresse', 'text', undefined],
+  ['x', 'Lieferadresse', 'text', 'pii.address'],
   ['x', 'session_id', 'other', undefined],
 ];
 

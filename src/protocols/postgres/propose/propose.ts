@@ -5,13 +5,13 @@ import { type Classification, classify } from '../classification.ts';
 import { QueryConnection } from '../query-connection.ts';
 import type { Schema } from '../schema.ts';
 import type { PostgresSettings } from '../settings.ts';
-import { type Finding, fieldName, keyOf } from './candidate.ts';
+import { type Candidate, type Finding, fieldName, keyOf } from './candidate.ts';
 import { copiesOf } from './copies.ts';
 import { judge } from './judge.ts';
 import { spread } from './lineage.ts';
 import { look } from './look.ts';
 import { nearest } from './nearest.ts';
-import { sampleAll } from './sampler.ts';
+import { type Sampled, sampleAll } from './sampler.ts';
 import type { Sources } from './sources.ts';
 import { proposalWarnings } from './warnings.ts';
 
@@ -45,18 +45,20 @@ export async function propose(
   try {
     const { schema, classification, references, candidates, sources } = await look(await open(), settings, timeoutMs);
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(sampleMs)]);
-    const sampled = await sampleAll(mostTellingFirst(sources.sources), { open, recognise, timeoutMs, deadline });
-    const direct: Finding[] = [];
-    for (const [index, candidate] of candidates.entries()) {
-      // Thousands of columns take a while; nobody else has to wait for all of them.
-      if (index % 1000 === 999) await setImmediate();
-      const finding = judge(candidate, sampled.evidence.get(keyOf(candidate.relation.oid, candidate.attnum)));
-      if (finding !== undefined) direct.push(finding);
-    }
+    const suspects = new Set((await judgeAll(candidates, new Map())).map(({ candidate }) => candidate));
+    const sampled = await sampleAll(mostTellingFirst(sources.sources, suspects), {
+      open,
+      recognise,
+      timeoutMs,
+      deadline,
+    });
+    const direct = await judgeAll(candidates, sampled.evidence);
     const hypothesis = (found: readonly Finding[]) =>
       classify(schema, { ...settings.classify, ...asEntries(found) }, new Set(settings.allowFunctions));
     const copies = copiesOf(schema, holdsSome(classification, direct));
+    await setImmediate();
     const findings = spread(schema, classification, candidates, direct, references, copies, hypothesis);
+    await setImmediate();
     const entries = findings
       .map(({ candidate, classification: as, confidence, reasons }) => ({
         field: fieldName(candidate.relation, candidate.column),
@@ -91,10 +93,21 @@ export async function propose(
   }
 }
 
+/** Thousands of columns take a while; nobody else has to wait for all of them. */
+async function judgeAll(candidates: readonly Candidate[], evidence: Sampled['evidence']): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const [index, candidate] of candidates.entries()) {
+    if (index % 1000 === 999) await setImmediate();
+    const finding = judge(candidate, evidence.get(keyOf(candidate.relation.oid, candidate.attnum)));
+    if (finding !== undefined) findings.push(finding);
+  }
+  return findings;
+}
+
 /** Where names suggest something already, first; small tables before large ones: the time may not do for all. */
-function mostTellingFirst(sources: Sources['sources']): Sources['sources'] {
+function mostTellingFirst(sources: Sources['sources'], suspects: ReadonlySet<Candidate>): Sources['sources'] {
   const suspicion = new Map(
-    sources.map((source) => [source, source.columns.filter((one) => judge(one, undefined) !== undefined).length]),
+    sources.map((source) => [source, source.columns.filter((one) => suspects.has(one)).length]),
   );
   return sources.toSorted((a, b) => (suspicion.get(b) ?? 0) - (suspicion.get(a) ?? 0) || a.pages - b.pages);
 }
