@@ -10,6 +10,7 @@ import {
   Server,
   serverCaps,
 } from './codec.ts';
+import { CopiedLines } from './copied-lines.ts';
 
 /** Values longer than this are shortened for the screen; the recording keeps them whole. */
 const shownBytes = 4096;
@@ -17,12 +18,30 @@ const shownBytes = 4096;
 /** A recording of this protocol as statements, columns and rows. Replies are what the client saw: masks are in place. */
 export async function* replay(frames: AsyncIterable<RecordedFrame>): AsyncGenerator<ReplayItem> {
   const replies = new Map<number, ReplyRenderer>();
+  let copied: { readonly exchange: number; readonly lines: CopiedLines } | undefined;
   for await (const frame of frames) {
-    if (frame.direction === 'request') yield* request(frame, replies);
-    else yield* rendererOf(replies, frame.exchange).feed(frame);
+    const { exchange, direction } = frame;
+    if (direction === 'sent') {
+      if (copied?.exchange !== exchange) {
+        if (copied !== undefined) yield* copied.lines.end();
+        copied = { exchange, lines: new CopiedLines(exchange) };
+      }
+      yield* copied.lines.feed(frame.bytes);
+      continue;
+    }
+    if (direction === 'request') yield* request(frame, replies);
+    else {
+      // The server asks for the data, and says how it went.
+      if (copied?.exchange === exchange) {
+        yield* copied.lines.end();
+        copied = undefined;
+      }
+      yield* rendererOf(replies, exchange).feed(frame);
+    }
     // Exchanges do not interleave for long: what is far behind is complete.
-    for (const exchange of replies.keys()) if (exchange < frame.exchange - 64) replies.delete(exchange);
+    for (const old of replies.keys()) if (old < exchange - 64) replies.delete(old);
   }
+  if (copied !== undefined) yield* copied.lines.end();
 }
 
 function rendererOf(replies: Map<number, ReplyRenderer>, exchange: number): ReplyRenderer {

@@ -35,6 +35,9 @@ export class PostgresSession {
   #stalled: Promise<void> | undefined;
   #chunks: Buffer[] = [];
   #copyIn = false;
+  /** The command whose data the client sends, and what of it has come since it was last recorded. */
+  #copyRun: Run | undefined;
+  #copied: Buffer[] = [];
   #copyDecided: (() => void) | undefined;
   #largeGoesOn = false;
   /** The COPY that runs is in a text of several statements. */
@@ -138,6 +141,7 @@ export class PostgresSession {
       if (found === Found.Message) this.#message(type, buffer, start, end);
       else this.#copyPiece(found, buffer.subarray(start, end));
     }
+    this.#recordCopied();
     this.#client.flush();
     if (this.#upstream.connection.socket.writableNeedDrain) void this.#upstream.drained().then(() => this.#resume());
     return this.#stalled === undefined && !this.#full();
@@ -326,8 +330,9 @@ export class PostgresSession {
     decided?.();
   }
 
-  #copyBegins(_run: Run): void {
+  #copyBegins(run: Run): void {
     this.#copyIn = true;
+    this.#copyRun = run;
     this.#copyGoesOn();
   }
 
@@ -341,6 +346,7 @@ export class PostgresSession {
         if (this.#moreCopies) this.#awaitCopy();
         return;
       case Client.CopyData:
+        this.#copied.push(buffer.subarray(start + 5, end));
         this.#dispatch.more(buffer.subarray(start, end));
         return;
       case Client.Terminate:
@@ -360,7 +366,20 @@ export class PostgresSession {
    */
   #copyPiece(found: Found, bytes: Buffer): void {
     if (found === Found.LargeHeader) this.#largeGoesOn = this.#copyIn;
-    if (this.#largeGoesOn) this.#dispatch.more(bytes);
+    if (!this.#largeGoesOn) return;
+    this.#copied.push(found === Found.LargeHeader ? bytes.subarray(5) : bytes);
+    this.#dispatch.more(bytes);
+  }
+
+  /** The data of a COPY is recorded as it comes, a turn's at once; the client waits where that is slower. */
+  #recordCopied(): void {
+    if (this.#copied.length === 0) return;
+    const data = this.#copied.length === 1 ? (this.#copied[0] as Buffer) : Buffer.concat(this.#copied);
+    this.#copied = [];
+    const slower = this.#copyRun?.reply.sent(data);
+    if (slower === undefined) return;
+    const before = this.#stalled;
+    this.#stall(before === undefined ? slower : Promise.all([before, slower]).then(() => undefined));
   }
 
   /** Everything sent so far is answered before the next message is read. */

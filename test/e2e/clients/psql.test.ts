@@ -142,6 +142,17 @@ describe('psql moves data', () => {
     expect(done).toEqual({ code: 0, stdout: '3000|10000|4500000.00\n', stderr: '' });
   });
 
+  it('in with \\copy, and what came in is in the recording', async () => {
+    await psql('dana', '\\copy archive from stdin\n77001\t7\trecorded\t1.50\n77002\t8\trecorded\t2.50\n\\.\n', ['-At']);
+    await expect
+      .poll(async () => {
+        const { body } = await gateway.call('dana', 'GET', '/v1/sessions?limit=1&principal=test:dana&live=false');
+        const [session] = (body as { items: { id: string }[] }).items;
+        return String((await gateway.call('dana', 'GET', `/v1/sessions/${session?.id}/replay`)).body);
+      })
+      .toMatch(/"> 77001\\t7\\trecorded\\t1\.50"[\s\S]*"> 77002\\t8\\trecorded\\t2\.50"[\s\S]*COPY 2/);
+  });
+
   it('is told where its data is wrong, and goes on', async () => {
     const done = await programs.run('psql', 'dana', ['-X', '-q', '-At'], {
       input: "\\copy archive from stdin\n1\tnot a number\tx\t1\n\\.\nselect 'goes on';\n",
