@@ -158,7 +158,7 @@ export const sinkSchema = z.discriminatedUnion(
       region: word.default('us-east-1').describe('the region that signatures are for'),
       prefix: z.string().max(512).default('').describe('what the names of objects begin with'),
       objectBytes: size(64 * 1024, 64 * 1024 ** 2)
-        .default(8 * 1024 ** 2)
+        .default(4 * 1024 ** 2)
         .describe('the size at which an object is put'),
       gather: duration(1000, 3_600_000).default(60_000).describe('the time after which it is put anyway'),
     }),

@@ -64,7 +64,7 @@ describe('a process that is killed while it ships', () => {
       .map((line) => (JSON.parse(line) as { seq: number }).seq);
     const first = [...new Set(seqs)];
     expect(first).toEqual(Array.from({ length: head + 1 }, (_, i) => i + 1));
-    expect(seqs.length - first.length).toBeLessThanOrEqual(deaths * 2000);
+    expect(seqs.length - first.length).toBeLessThanOrEqual(deaths * 500);
     // Repeats begin again at one place and go on from there.
     const steps = seqs.slice(1).filter((seq, i) => seq !== seqs[i]! + 1);
     expect(steps.length).toBeLessThanOrEqual(deaths);

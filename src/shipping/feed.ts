@@ -4,8 +4,10 @@ import type { RecordedEvent } from '../model/event.ts';
 /** What shipping needs of the log's reader. */
 export type LogReader = Pick<AuditReader, 'events' | 'event' | 'close'>;
 
-/** Events that one question to the log brings. */
+/** Events that one question to the log brings, at most; fewer where they are large. */
 const pageEvents = 500;
+/** What a page should hold, characters: taking it over from the reader's thread must not take long. */
+const pageWeight = 512 * 1024;
 /** Fields that were too large for an entry are put back where all of them have no more than this; otherwise the references stay. */
 const wholeBytes = 256 * 1024;
 
@@ -13,6 +15,7 @@ const wholeBytes = 256 * 1024;
 export class Feed {
   readonly #reader: LogReader;
   #page: { readonly after: number; readonly items: readonly RecordedEvent[] } = { after: 0, items: [] };
+  #limit = pageEvents;
   #head: { readonly seq: number; readonly time: number } = { seq: 0, time: 0 };
 
   constructor(reader: LogReader) {
@@ -37,11 +40,12 @@ export class Feed {
     if (seq >= kept.after && seq < last) return kept.items.filter((event) => event.seq > seq);
     let from = seq;
     for (;;) {
-      const { items, next } = await this.#reader.events({ limit: pageEvents, after: String(from) });
+      const { items, next } = await this.#reader.events({ limit: this.#limit, after: String(from) });
       const newest = items.at(-1);
       if (newest !== undefined) {
         this.#seen(newest);
         this.#page = { after: from, items };
+        this.#limit = nextLimit(this.#limit, items);
         return items;
       }
       // A page can be all parts of one large event.
@@ -61,6 +65,21 @@ export class Feed {
   #seen(event: RecordedEvent): void {
     if (event.seq > this.#head.seq) this.#head = { seq: event.seq, time: Date.parse(event.time) };
   }
+}
+
+/** Half as many where a page was too heavy, twice as many where it was light. */
+function nextLimit(limit: number, items: readonly RecordedEvent[]): number {
+  const weight = items.reduce((sum, event) => sum + weightOf(Object.values(event)), 0);
+  if (weight > pageWeight) return Math.max(10, limit >> 1);
+  return weight < pageWeight / 4 ? Math.min(pageEvents, limit * 2) : limit;
+}
+
+/** Roughly the characters of an event's texts. */
+function weightOf(values: readonly unknown[]): number {
+  return values.reduce<number>(
+    (sum, value) => sum + (typeof value === 'string' ? value.length : Array.isArray(value) ? weightOf(value) : 16),
+    0,
+  );
 }
 
 function sizeOf(reference: unknown): number {

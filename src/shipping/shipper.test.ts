@@ -281,6 +281,18 @@ describe('a record that is refused for good', () => {
     expect(sink.taken.map(({ event }) => event.seq)).toEqual(seqs(30));
   });
 
+  it('is looked for with few requests where all are refused', async () => {
+    const source = new MemoryLog();
+    source.add(400);
+    const sink = new ScriptedSink({ records: 400 });
+    sink.script = () => {
+      throw new BatchRefused('answered 400: no such collector');
+    };
+    const { shipper } = await start(source, sink, undefined, { backoff: { firstMs: 1e6, mostMs: 1e6 } });
+    await until(() => shipper.metrics().failures > 0);
+    expect(sink.batches.length).toBeLessThan(60);
+  });
+
   it('waits alone until another record tells that it is to blame', async () => {
     const source = new MemoryLog();
     source.add(1);

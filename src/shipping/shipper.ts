@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEvent } from '../model/event.ts';
 import { type Backoff, delayAfter, usualBackoff } from './backoff.ts';
 import { CursorError, type CursorFile } from './cursor.ts';
@@ -56,6 +56,8 @@ export interface SinkMetrics {
 
 /** So many single records refused and none taken: it is not the records. */
 const refusedInARow = 16;
+/** How long records are made without a break: the same thread carries the traffic, ms. */
+const turnMs = 1;
 /** A try that is under way when the gateway stops may take so much longer, ms. */
 const graceMs = 2000;
 
@@ -191,7 +193,12 @@ export class Shipper {
     let deadline = 0;
     while (!this.#isClosing) {
       const events = await feed.after(last);
+      let turn = performance.now();
       for (const event of events) {
+        if (performance.now() - turn > turnMs) {
+          await nextTurn();
+          turn = performance.now();
+        }
         if (end !== undefined && event.seq > end) return batch;
         const record = recordOf(await feed.whole(event), format, { log, after: last }, limits);
         const length = Buffer.byteLength(record.json);

@@ -1,6 +1,13 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -181,32 +188,38 @@ export class FakeReceiver {
   reply: (got: Got) => Reply = () => ({ status: 200 });
   readonly #server: Server;
 
-  private constructor() {
-    this.#server = createServer(async (request, response) => {
-      const { method = '', url = '', headers } = request;
-      const body = (await buffer(request).catch(() => Buffer.alloc(0))).toString();
-      const got = { method, path: url, headers, body };
-      this.got.push(got);
-      const reply = this.reply(got);
-      if (reply === 'hang') return;
-      if (reply === 'reset') {
-        request.socket.resetAndDestroy();
-        return;
-      }
-      const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? {});
-      response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers }).end(text);
-    });
+  readonly #tls: boolean;
+
+  private constructor(tls: { readonly cert: string; readonly key: string } | undefined) {
+    const take = (request: IncomingMessage, response: ServerResponse): void => void this.#take(request, response);
+    this.#tls = tls !== undefined;
+    this.#server = tls === undefined ? createServer(take) : createTlsServer(tls, take);
   }
 
-  static async start(): Promise<FakeReceiver> {
-    const fake = new FakeReceiver();
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '', headers } = request;
+    const body = (await buffer(request).catch(() => Buffer.alloc(0))).toString();
+    const got = { method, path: url, headers, body };
+    this.got.push(got);
+    const reply = this.reply(got);
+    if (reply === 'hang') return;
+    if (reply === 'reset') {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? {});
+    response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers }).end(text);
+  }
+
+  static async start(tls?: { readonly cert: string; readonly key: string }): Promise<FakeReceiver> {
+    const fake = new FakeReceiver(tls);
     fake.#server.listen(0, '127.0.0.1');
     await once(fake.#server, 'listening');
     return fake;
   }
 
   get url(): URL {
-    return new URL(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`);
+    return new URL(`http${this.#tls ? 's' : ''}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`);
   }
 
   async close(): Promise<void> {

@@ -20,7 +20,7 @@ export interface ElasticSinkOptions {
  * for good is returned; when one may yet be taken the batch is tried again, which does no harm to those that were.
  */
 export class ElasticSink implements Sink {
-  readonly limits = { records: 1000, bytes: 4 * 1024 * 1024, recordBytes: 512 * 1024 };
+  readonly limits = { records: 500, bytes: 1024 * 1024, recordBytes: 512 * 1024 };
   readonly #options: ElasticSinkOptions;
   readonly #receiver: HttpReceiver;
 

@@ -20,7 +20,7 @@ const seqDigits = 14;
  * written, so that every line is whole. A file that somebody else renames or removes is begun anew.
  */
 export class FileSink implements Sink {
-  readonly limits = { records: 2000, bytes: 4 * 1024 * 1024, recordBytes: 1024 * 1024 };
+  readonly limits = { records: 500, bytes: 1024 * 1024, recordBytes: 1024 * 1024 };
   readonly #options: FileSinkOptions;
   #file: FileHandle | undefined;
   #inode = 0;

@@ -1,9 +1,14 @@
 import { createHash, createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { testAuthority } from '../../../test/support/certificates.ts';
+import { callerKeyId, callerSecret, verifyV4 } from '../../protocols/http/credentials/sigv4/verify.ts';
 import { sinkSchema } from '../config.ts';
 import { openSink } from '../open-sink.ts';
 import { BatchRefused, type Sink, Undelivered } from '../sink.ts';
-import { FakeReceiver, type Got, log, recordsOf, Scratch } from '../testing.fixture.ts';
+import { FakeReceiver, type Got, log, recordsOf, Scratch, secretOf } from '../testing.fixture.ts';
+import type { ClientTls } from '../tls.ts';
+import { OtlpSink } from './otlp.ts';
+import { objectName } from './s3.ts';
 
 // The receivers here are fakes that speak the products' protocols over real HTTP; the products themselves are not in it.
 
@@ -109,6 +114,23 @@ describe.each(names)('%s', (kind) => {
     fake.reply = () => ({ status: 400, body: 'bad' });
     const sent = open(kinds[kind]).send(recordsOf(2), signal());
     await expect(sent).rejects.toBeInstanceOf(kind === 's3' ? Undelivered : BatchRefused);
+  });
+});
+
+describe('TLS', () => {
+  it('is spoken only to a receiver whose certificate is right', async () => {
+    const authority = await testAuthority();
+    const { certificate: cert, key } = await authority.server('127.0.0.1', 'siem.example');
+    const secure = scratch.keep(await FakeReceiver.start({ cert, key }));
+    const receiver = (tls: ClientTls) =>
+      scratch.keep(new OtlpSink({ url: secure.url, tls, secret: secretOf('t'), header: undefined, now: () => now }));
+    const ca = authority.certificate;
+    await receiver({ ca }).send(recordsOf(1), signal());
+    await receiver({ ca, servername: 'siem.example' }).send(recordsOf(1), signal());
+    const other = (await testAuthority()).certificate;
+    for (const tls of [{}, { ca: other }, { ca, servername: 'other.example' }])
+      await expect(receiver(tls).send(recordsOf(1), signal())).rejects.toThrow(/CERT|VERIFY|ALTNAME/);
+    expect(secure.got).toHaveLength(2);
   });
 });
 
@@ -296,10 +318,12 @@ describe('S3', () => {
   it('puts an object named by its range, only where there is none, with its checksum', async () => {
     await open({ ...kinds.s3, url: `${fake.url.href}bucket/` }).send(recordsOf(3), signal());
     const { method, path, headers, body } = fake.got[0]!;
-    expect([method, path]).toEqual(['PUT', '/bucket/sallyport/2026/11/20/00000000000001-00000000000003.jsonl']);
+    const digest = createHash('sha256').update(body).digest('hex');
+    const name = `00000000000001-00000000000003-${digest.slice(0, 16)}.jsonl`;
+    expect([method, path]).toEqual(['PUT', `/bucket/sallyport/gw.example/audit/2026/11/20/${name}`]);
     expect(headers['if-none-match']).toBe('*');
     expect(headers['x-amz-checksum-sha256']).toBe(createHash('sha256').update(body).digest('base64'));
-    expect(headers['x-amz-content-sha256']).toBe(createHash('sha256').update(body).digest('hex'));
+    expect(headers['x-amz-content-sha256']).toBe(digest);
     expect(body.trimEnd().split('\n')).toHaveLength(3);
   });
 
@@ -308,5 +332,30 @@ describe('S3', () => {
     expect(await open(kinds.s3).send(recordsOf(1), signal())).toEqual([]);
     fake.reply = () => ({ status: 409, body: '<Code>ConditionalRequestConflict</Code>' });
     await expect(open(kinds.s3).send(recordsOf(1), signal())).rejects.toBeInstanceOf(Undelivered);
+  });
+
+  it('gives what is not the same another name, be it of another log or another content', () => {
+    const batch = recordsOf(2);
+    const other = batch.map((record) => ({ ...record, log: 'other.example/audit' }));
+    const named = [objectName(batch, '', 'aa'), objectName(batch, '', 'bb'), objectName(other, '', 'aa')];
+    expect(new Set(named).size).toBe(3);
+  });
+
+  it('is signed as the gateway’s own verifier of signatures wants it', async () => {
+    const user = callerKeyId;
+    secret = callerSecret('token-1');
+    await open({ kind: 's3', credential: { ...credential, user }, url: `${fake.url.href}bucket`, prefix: 'a b/' }).send(
+      recordsOf(2),
+      signal(),
+    );
+    const { method, path, headers, body } = fake.got[0]!;
+    const fields = Object.entries(headers)
+      .filter(([name]) => name !== 'host' && name !== 'content-length')
+      .flatMap(([name, value]) => [name, String(value)]);
+    const request = { version: '1.1', method, target: path, authority: headers.host!, fields } as const;
+    const signed = { token: 'token-1', region: 'us-east-1', service: 's3', now, length: body.length };
+    expect(verifyV4(request, { ...signed, body: Buffer.from(body) }).payload).toMatchObject({ kind: 'hash' });
+    const forged = { ...request, target: path.replace('a%20b', 'b') };
+    expect(() => verifyV4(forged, { ...signed, body: Buffer.from(body) })).toThrow();
   });
 });

@@ -20,7 +20,7 @@ export interface OtlpSinkOptions {
  * protocol forbids sending them again; so all of that batch go into the report, marked as unsure.
  */
 export class OtlpSink implements Sink {
-  readonly limits = { records: 1000, bytes: 2 * 1024 * 1024, recordBytes: 256 * 1024 };
+  readonly limits = { records: 500, bytes: 512 * 1024, recordBytes: 256 * 1024 };
   readonly #options: OtlpSinkOptions;
   readonly #receiver: HttpReceiver;
 

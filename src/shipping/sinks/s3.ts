@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 import { HttpReceiver, requireSuccess } from '../receiver.ts';
 import type { ShippedRecord } from '../record.ts';
 import type { SinkSecret } from '../secret.ts';
@@ -20,7 +20,7 @@ export interface S3SinkOptions {
 }
 
 /**
- * Objects of JSON lines in a bucket, each named by the range of events in it and put only where there is none of that name. The range is kept
+ * Objects of JSON lines in a bucket, each named by the range of events in it and its content, and put only where there is none of that name. The range is kept
  * before it is put, so that a restart puts the same again: no event is in two objects. A role that may only put is enough.
  */
 export class S3Sink implements Sink {
@@ -38,15 +38,19 @@ export class S3Sink implements Sink {
   async send(batch: readonly ShippedRecord[], signal: AbortSignal): Promise<readonly RefusedRecord[]> {
     const { url, region, accessKey, secret, prefix, now } = this.#options;
     const body = Buffer.from(batch.map(({ json }) => `${json}\n`).join(''));
-    const path = encodeKey(`${decodeURIComponent(url.pathname).replace(/\/$/, '')}/${objectName(batch, prefix)}`);
+    // Objects are large: this hashes in another thread.
+    const digest = Buffer.from(await webcrypto.subtle.digest('SHA-256', body));
+    const payload = digest.toString('hex');
+    const name = objectName(batch, prefix, payload);
+    const path = encodeKey(`${decodeURIComponent(url.pathname).replace(/\/$/, '')}/${name}`);
     const fields = {
       'content-type': 'application/x-ndjson',
       'if-none-match': '*',
       // Buckets with Object Lock ask for one.
-      'x-amz-checksum-sha256': createHash('sha256').update(body).digest('base64'),
+      'x-amz-checksum-sha256': digest.toString('base64'),
     };
     const key = { id: accessKey, secret: await secret.get(), region };
-    const headers = signS3({ method: 'PUT', host: url.host, path, headers: fields, body }, key, now());
+    const headers = signS3({ method: 'PUT', host: url.host, path, headers: fields, payload }, key, now());
     const answer = await this.#receiver.request('PUT', path, headers, body, signal);
     // There already: the answer to an earlier try was lost.
     if (answer.status === 412) return [];
@@ -64,10 +68,14 @@ export class S3Sink implements Sink {
   }
 }
 
-/** `prefix/2026/11/20/00000000000042-00000000004711.jsonl`; the day is that of the first event, UTC. */
-export function objectName(batch: readonly ShippedRecord[], prefix: string): string {
-  const first = (batch[0] as ShippedRecord).event;
+/**
+ * `prefix`, the log, the day of the first event (UTC), the range, and the beginning of the content's SHA-256:
+ * `gw.example/audit/2026/11/20/00000000000042-00000000004711-9f86d081884c7d65.jsonl`. So what is there under this name is this.
+ */
+export function objectName(batch: readonly ShippedRecord[], prefix: string, digest: string): string {
+  const { event: first, log } = batch[0] as ShippedRecord;
   const last = (batch.at(-1) as ShippedRecord).event;
   const number = (seq: number): string => String(seq).padStart(14, '0');
-  return `${prefix}${first.time.slice(0, 10).replaceAll('-', '/')}/${number(first.seq)}-${number(last.seq)}.jsonl`;
+  const day = first.time.slice(0, 10).replaceAll('-', '/');
+  return `${prefix}${log}/${day}/${number(first.seq)}-${number(last.seq)}-${digest.slice(0, 16)}.jsonl`;
 }

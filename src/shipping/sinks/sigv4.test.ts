@@ -12,7 +12,7 @@ describe('the S3 signature', () => {
       host: 'examplebucket.s3.amazonaws.com',
       path: encodeKey('/test$file.text'),
       headers,
-      body,
+      payload: sha256(body),
     } as const;
     expect(request.path).toBe('/test%24file.text');
     const signed = signS3(request, key, Date.UTC(2013, 4, 24));

@@ -8,7 +8,8 @@ export interface S3Request {
   readonly path: string;
   /** Names in lower case. All of them are signed. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+  /** SHA-256 of the body, hex. */
+  readonly payload: string;
 }
 
 export interface S3Key {
@@ -20,7 +21,7 @@ export interface S3Key {
 /** The request's headers with date, payload hash and signature. `now` in ms. */
 export function signS3(request: S3Request, key: S3Key, now: number): Record<string, string> {
   const time = `${new Date(now).toISOString().replaceAll(/[-:]/g, '').slice(0, 15)}Z`;
-  const payload = sha256(request.body);
+  const { payload } = request;
   const headers: Record<string, string> = {
     ...request.headers,
     host: request.host,

@@ -21,7 +21,7 @@ export interface SplunkSinkOptions {
 
 /** Splunk's HTTP Event Collector. Without indexer acknowledgement 200 says accepted, which a crash of the indexer can undo. */
 export class SplunkSink implements Sink {
-  readonly limits = { records: 500, bytes: 800 * 1024, recordBytes: 256 * 1024 };
+  readonly limits = { records: 500, bytes: 512 * 1024, recordBytes: 256 * 1024 };
   readonly #options: SplunkSinkOptions;
   readonly #receiver: HttpReceiver;
   /** Acknowledgement ids are numbered within a channel. */

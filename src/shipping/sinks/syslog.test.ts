@@ -85,6 +85,10 @@ describe('the syslog sink', () => {
     const ways: readonly ((socket: Socket) => void)[] = [
       (socket) => socket.resetAndDestroy(),
       (socket) => socket.once('data', () => socket.resetAndDestroy()),
+      (socket) => socket.end(),
+      (socket) => socket.destroy(),
+      (socket) => socket.once('data', () => socket.end()),
+      (socket) => socket.once('readable', () => socket.destroy()),
       (socket) => {
         socket.pause();
       },

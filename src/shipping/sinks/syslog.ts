@@ -21,7 +21,8 @@ const frameBytes = 2048;
 
 /**
  * Syslog over TLS (RFC 5425), or TCP and UDP on this machine. Syslog has no acknowledgements, and what a socket took can be lost. So every batch has a connection of its
- * own: we end our side, and the receiver's end, which comes when it has read to ours, is its acknowledgement. UDP has none at all: there a
+ * own: we end our side, and the receiver's end, which comes when it has read to ours, is its acknowledgement
+ * (one that closes with unread bytes resets the connection instead). UDP has none at all: there a
  * batch counts as taken when it was sent.
  */
 export class SyslogSink implements Sink {
@@ -30,7 +31,7 @@ export class SyslogSink implements Sink {
 
   constructor(options: SyslogSinkOptions) {
     this.#options = options;
-    this.limits = { records: 2000, bytes: 1024 * 1024, recordBytes: options.messageBytes - frameBytes, ascii: true };
+    this.limits = { records: 500, bytes: 512 * 1024, recordBytes: options.messageBytes - frameBytes, ascii: true };
   }
 
   async send(batch: readonly ShippedRecord[], signal: AbortSignal): Promise<readonly RefusedRecord[]> {
@@ -48,34 +49,48 @@ export class SyslogSink implements Sink {
       // RFC 6066, 3: an address is no server name.
       const name = tls.servername ?? (isIP(host) === 0 ? host : undefined);
       const secure = { ...tls, ...(name === undefined ? {} : { servername: name }) };
-      const socket: Socket = transport === 'tls' ? connectTls({ host, port, ...secure }) : connect({ host, port });
+      const to = { host, port, allowHalfOpen: true };
+      const began = performance.now();
+      const socket: Socket = transport === 'tls' ? connectTls({ ...to, ...secure }) : connect(to);
       let failure: Error | undefined;
-      let read = false;
-      const abort = (): void => {
-        failure = signal.reason as Error;
+      let timer: NodeJS.Timeout | undefined;
+      let state: 'writing' | 'ended' | 'acknowledged' = 'writing';
+      const fail = (error: Error): void => {
+        failure ??= error;
         socket.destroy();
       };
+      const abort = (): void => fail(signal.reason as Error);
       if (signal.aborted) abort();
       signal.addEventListener('abort', abort, { once: true });
       socket.once(transport === 'tls' ? 'secureConnect' : 'connect', () => {
-        socket.end(bytes, () => {
-          read = true;
+        const roundTripMs = performance.now() - began;
+        socket.write(bytes, () => {
+          // A receiver that closed before this arrived says so within a round trip; after that its end is an answer to ours.
+          timer = setTimeout(
+            () => {
+              state = 'ended';
+              socket.end();
+            },
+            Math.min(1000, 5 + 2 * roundTripMs),
+          );
         });
         // Receivers say nothing; whatever comes is not ours to understand.
         socket.resume();
       });
-      let ended = false;
       socket.on('end', () => {
-        ended = true;
+        if (state !== 'ended')
+          fail(new Undelivered('the receiver closed the connection before it had read everything'));
+        else {
+          state = 'acknowledged';
+          socket.destroy();
+        }
       });
-      socket.on('error', (error) => {
-        failure ??= undelivered(error);
-      });
+      socket.on('error', (error) => fail(undelivered(error)));
       socket.on('close', () => {
+        clearTimeout(timer);
         signal.removeEventListener('abort', abort);
-        if (failure !== undefined) reject(failure);
-        else if (read && ended) resolve();
-        else reject(new Undelivered('the receiver closed the connection before it had read everything'));
+        if (state === 'acknowledged') resolve();
+        else reject(failure ?? new Undelivered('the connection was lost'));
       });
     });
   }

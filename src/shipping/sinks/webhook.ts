@@ -18,7 +18,7 @@ export interface WebhookSinkOptions {
  * `id.timestamp.body`). The id is the batch's range, the same for every try.
  */
 export class WebhookSink implements Sink {
-  readonly limits = { records: 500, bytes: 1024 * 1024, recordBytes: 256 * 1024 };
+  readonly limits = { records: 500, bytes: 512 * 1024, recordBytes: 256 * 1024 };
   readonly #options: WebhookSinkOptions;
   readonly #receiver: HttpReceiver;
 

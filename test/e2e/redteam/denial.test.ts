@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { Agent } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { connect as connectPlain, createServer, type Server, type Socket } from 'node:net';
@@ -89,6 +90,23 @@ describe('a caller or a target that wears the gateway out', () => {
     await expect.poll(asked, { timeout: 5000 }).toBe(49);
     for (const caller of [...callers, other]) caller.end();
     await expect.poll(asked, { timeout: 5000 }).toBe(0);
+  });
+
+  it('goes on serving a caller that asks for more than its share', async () => {
+    talker.on('/slow', (_, response) => void setTimeout(() => response.end('{}'), 5));
+    for (let round = 0; round < 3; round++) {
+      const session = connectHttp2(gateway.http, { ca: gateway.ca, servername: 'localhost' });
+      const ask = () =>
+        new Promise<number>((resolve, reject) => {
+          const stream = session.request({ ':path': '/api/slow', authorization: `Bearer ${token}` });
+          stream.on('response', (fields) => resolve(Number(fields[':status'])));
+          stream.on('error', reject);
+          stream.resume();
+        });
+      const statuses = await Promise.all(Array.from({ length: 90 }, ask));
+      expect(new Set(statuses)).toEqual(new Set([200]));
+      session.destroy();
+    }
   });
 
   it('is not fed interim answers without end', async () => {

@@ -103,6 +103,16 @@ describe('a caller among others', () => {
     expect(await caller(bearer)).toBe(200);
   });
 
+  it('does not take its token to the target, where that could use it', async () => {
+    const before = talker.seen.length;
+    for (const headers of [{ 'x-auth-token': agent }, { cookie: `t=${agent}` }, { referer: `https://g/?t=${agent}` }])
+      expect((await callGateway(gateway, agent, 'GET', '/api/x', { headers })).status).toBe(400);
+    expect((await callGateway(gateway, agent, 'GET', `/api/x?access_token=${agent}`)).status).toBe(400);
+    expect(talker.seen.length).toBe(before);
+    await callGateway(gateway, agent, 'GET', '/api/x', { headers: { 'proxy-authorization': `Bearer ${agent}` } });
+    expect(JSON.stringify(talker.seen.slice(before).map(({ fields }) => fields))).not.toContain(agent);
+  });
+
   it('reaches a target by its exact name only, and none that it may not reach', async () => {
     const before = talker.seen.length;
     for (const path of [
