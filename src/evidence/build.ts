@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { decodeCheckpoint, decodeVkey, openNote } from '../audit/note.ts';
 import { openSource } from '../audit/source.ts';
 import { tarEnd, tarHeader, tarPadding } from '../audit/tar.ts';
 import { inclusionProof } from '../audit/tree.ts';
@@ -27,7 +26,7 @@ import { selectEvents } from './select.ts';
 import { FolderSink, writeText } from './sink.ts';
 
 export interface BuildOptions {
-  /** An export of the log: a tar archive, or unpacked. */
+  /** An export of the log, a tar archive or unpacked; or the log's data folder, which may be in use. */
   readonly log: string;
   /** A folder that is not there yet, or a name that ends in `.tar`. */
   readonly output: string;
@@ -67,10 +66,9 @@ export async function buildEvidence(options: BuildOptions): Promise<Built> {
 async function buildInto(dir: string, vkey: string, options: BuildOptions) {
   const { log, leavers = '', parameters: given } = options;
   const sink = new Catalogue(new FolderSink(dir));
-  const proof = selectEvents(log, vkey, given, sink);
+  const { checkpoint, proof } = selectEvents(log, vkey, given, sink);
   const source = openSource(log);
   try {
-    const checkpoint = decodeCheckpoint(openNote(source.read('checkpoint')?.toString('utf8') ?? '', decodeVkey(vkey)));
     const root = checkpoint.root.toString('hex');
     const parameters: Parameters = { ...given, seed: given.seed ?? root };
     if (leavers !== '') writeText(sink, leaversName, leavers);

@@ -12,7 +12,7 @@ export class ComparingSink implements Sink {
   }
 
   file(name: string): SinkFile {
-    const there = new Lines(this.#files.names().includes(name) ? this.#files.chunks(name) : [][Symbol.iterator]());
+    const there = new Lines(this.#files.has(name) ? this.#files.chunks(name) : [][Symbol.iterator]());
     const made = new Pieces();
     let line = 0;
     let wrong = false;

@@ -1,16 +1,20 @@
 import { createHash, createHmac, generateKeyPairSync } from 'node:crypto';
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Scratch } from '../audit/log.fixture.ts';
 import { decodeCheckpoint, encodeVkey, signNote } from '../audit/note.ts';
 import { leafHash, verifyInclusion } from '../audit/tree.ts';
+import type { RecordedEvent } from '../model/event.ts';
 import { buildEvidence } from './build.ts';
 import { exceptionKinds } from './exception-kinds.ts';
 import { jsonText } from './json.ts';
+import { Ledger } from './ledger.ts';
 import { liveStatus } from './live-status.ts';
-import { NothingToShow } from './select.ts';
+import { type LogProof, NothingToShow } from './select.ts';
 import { fiveDays, march, Story } from './synthetic.fixture.ts';
+import { openTables, Tables } from './tables.ts';
 import { verifyEvidence } from './verify.ts';
 
 const scratch = new Scratch();
@@ -240,6 +244,30 @@ describe('a package', () => {
     expect(report).not.toMatch(/<(script|iframe|object|embed|link|img|a)\b|javascript:|url\(|@import/i);
   });
 
+  it('shows what callers call themselves as text, in the report and in the lists', async () => {
+    const s = await new Story().begin();
+    const name = '<script>alert(1)</script><img src=x onerror=alert(1)>';
+    await s.session('s-1', 1, {
+      principal: name,
+      principalName: '=cmd|calc',
+      owner: '"><svg onload=alert(1)>',
+      target: '@shop',
+    });
+    await s.event('policy.rejected', { version: 'p', problems: ['</table><script>1</script>'] });
+    const dir = await build('hostile', {
+      log: await s.export(),
+      parameters: { ...march, from: '2026-03-01T00:00:00.000Z' },
+    });
+    const report = readFileSync(join(dir, 'report.html'), 'utf8');
+    expect(report).toContain('&lt;script&gt;alert(1)');
+    expect(report).not.toMatch(/<(script|img|svg onload)/);
+    expect(csv(dir, 'populations/access.csv')[0]).toMatchObject({ name: "'=cmd|calc", target: "'@shop" });
+    for (const file of filesOf(dir).filter((one) => !/^(events|report)/.test(one)))
+      expect(readFileSync(join(dir, file), 'utf8'), file).not.toMatch(/<script|\bon\w+=/i);
+    expect(csv(dir, 'exceptions.csv').map(({ kind }) => kind)).toContain('ticket-unknown');
+    await s.scratch.clean();
+  });
+
   it('is not made when the log does not verify, or has nothing of the period', async () => {
     const damaged = join(scratch.dir(), 'audit.tar');
     const bytes = readFileSync(log);
@@ -251,6 +279,15 @@ describe('a package', () => {
     await expect(buildEvidence({ log, output, parameters: never })).rejects.toThrow(NothingToShow);
     expect(statSync(output, { throwIfNoEntry: false })).toBeUndefined();
     await expect(buildEvidence({ log, output: pristine, parameters: march })).rejects.toThrow('there already');
+  });
+
+  it('is the same when it is made from the data folder of a gateway that runs', async () => {
+    const live = await build('live', { log: story.dir });
+    expect(verifyEvidence(live, { vkey: story.log.vkey }).problems).toEqual([]);
+    for (const list of ['commands', 'sessions', 'tickets'])
+      expect(readFileSync(join(live, `populations/${list}.csv`), 'utf8')).toBe(
+        readFileSync(join(pristine, `populations/${list}.csv`), 'utf8'),
+      );
   });
 
   it('of a period that begins with the log and ends with it needs no neighbours', async () => {
@@ -364,6 +401,26 @@ describe('a package that was tampered with', () => {
     expect(note).not.toBe('');
   });
 
+  it('names entries of the period that were left out at its ends, though what is left is proved', () => {
+    const outside = copy();
+    // As if the package had been made for a shorter period: the neighbours are now of the period.
+    edit(outside, 'manifest.json', (text) => text.replace('2026-03-02T00:00:00.000Z', '2026-03-01T12:00:00.000Z'));
+    const found = verifyEvidence(outside).problems.map(({ message }) => message);
+    expect(found).toContainEqual(expect.stringMatching(/entry \d+ is of the period and stands outside of it/));
+    expect(found).toContain('the entry ahead of the period is not there to show that it begins with it');
+
+    const alone = copy();
+    let neighbour = 0;
+    edit(alone, 'log/proof.json', (text) => {
+      const proof = JSON.parse(text) as LogProof;
+      neighbour = proof.single.findIndex(({ entry }) => entry === proof.from - 1);
+      return jsonText({ ...proof, single: proof.single.toSpliced(neighbour, 1) });
+    });
+    edit(alone, 'events/context.log', (text) => text.split('\n\n').toSpliced(neighbour, 1).join('\n\n'));
+    rehash(alone);
+    expect(first(alone)?.message).toBe('the entry ahead of the period is not there to show that it begins with it');
+  });
+
   it('names parameters that were changed: the seed, the period, a threshold', () => {
     for (const [from, to] of [
       ['"seed": "words of an auditor"', '"seed": "words of an operator"'],
@@ -374,6 +431,15 @@ describe('a package that was tampered with', () => {
       const dir = copy();
       edit(dir, 'manifest.json', (text) => text.replace(from, to));
       expect(verifyEvidence(dir).ok, from).toBe(false);
+    }
+    for (const [from, to] of [
+      ['"size": ', '"size": 1'],
+      ['text/html', 'text/plain'],
+      ['binds the files by hash', 'binds the files for ever'],
+    ] as const) {
+      const dir = copy();
+      edit(dir, 'manifest.json', (text) => text.replace(from, to));
+      expect(first(dir), from).toMatchObject({ file: 'manifest.json', line: expect.any(Number) });
     }
     const seed = copy();
     edit(seed, 'manifest.json', (text) => text.replace('words of an auditor', 'words of an operator'));
@@ -386,6 +452,27 @@ describe('a package that was tampered with', () => {
     edit(dir, 'inputs/leavers.csv', () => 'principal,left\n');
     rehash(dir);
     expect(first(dir)).toMatchObject({ file: 'exceptions.csv' });
+  });
+
+  it('is caught whichever byte of whichever file is changed', () => {
+    const dir = copy();
+    const files = filesOf(dir);
+    fc.assert(
+      fc.property(fc.constantFrom(...files), fc.nat(), fc.integer({ min: 1, max: 255 }), (file, place, flip) => {
+        const path = join(dir, file);
+        const bytes = readFileSync(path);
+        const changed = Buffer.from(bytes);
+        const at = place % bytes.length;
+        changed[at] = (changed[at] as number) ^ flip;
+        writeFileSync(path, changed);
+        const { ok, problems } = verifyEvidence(dir);
+        writeFileSync(path, bytes);
+        expect(ok).toBe(false);
+        expect(problems.some((problem) => problem.file === file || file === 'manifest.json')).toBe(true);
+      }),
+      { numRuns: 25 },
+    );
+    expect(verifyEvidence(dir).ok).toBe(true);
   });
 
   it('is judged, not obeyed, when it is no package at all', () => {
@@ -440,7 +527,7 @@ describe('exceptions', () => {
 
   it('show a yes that should not be: by the requester’s owner, and a use without one', async () => {
     const s = await new Story().begin();
-    await s.open('s-1');
+    await s.open('s-1', { proof: { kind: 'oidc', id: 'e' } });
     await s.approved('a-1', 's-1', 1, 'corp:owner');
     await s.intent('s-1', 2, { approval: 'a-9' });
     s.outcome('s-1', 2);
@@ -457,10 +544,26 @@ describe('exceptions', () => {
     await s.scratch.clean();
   });
 
+  it('are none where a yes was asked for and given before the period, and used in it', async () => {
+    const s = await new Story().begin();
+    await s.open('s-1', { proof: { kind: 'oidc', id: 'e' } });
+    s.now = Date.parse(march.from) - 15_000;
+    await s.asked('a-1', 's-1', 1, 'corp:lead', 10_000);
+    await s.event('audit.heartbeat', { uptime: 1 });
+    s.now += 20_000;
+    await s.approvedUse('a-1', 's-1', 1, 'corp:lead');
+    await s.end('s-1');
+    const dir = await build('across', { log: await s.export() });
+    expect(csv(dir, 'exceptions.csv')).toEqual([]);
+    expect(sample(dir, 'samples/changes/001.json').story.map(({ event }) => event.type)).toContain('approval.decided');
+    expect(verifyEvidence(dir).problems).toEqual([]);
+    await s.scratch.clean();
+  });
+
   it('show a crash: the silence, the recovery, the outcome that nobody knows, the recording that was cut', async () => {
     const s = await new Story().begin();
     await s.event('gateway.started', {});
-    await s.open('s-1');
+    await s.open('s-1', { proof: { kind: 'oidc', id: 'e' } });
     await s.intent('s-1', 1);
     s.now += 1_200_000;
     s.outcome('s-1', 1, { status: 'unknown', rows: 0, bytes: 0 });
@@ -497,7 +600,7 @@ describe('exceptions', () => {
     const s = await new Story().begin();
     const text = 'select 1 -- '.repeat(20_000);
     await s.session('s-0', 0);
-    await s.open('s-1');
+    await s.open('s-1', { proof: { kind: 'oidc', id: 'e' } });
     await s.intent('s-1', 1, { text });
     s.outcome('s-1', 1);
     await s.end('s-1');
@@ -511,6 +614,51 @@ describe('exceptions', () => {
     const parts = sample(dir, 'samples/commands/001.json').story.filter(({ event }) => event.type === 'audit.part');
     expect(parts.length).toBeGreaterThan(5);
     await s.scratch.clean();
+  });
+});
+
+describe('the ledger', () => {
+  it('says the same however little it keeps in memory', () => {
+    const events = ['events/context.log', 'events/00001.log'].flatMap((file) =>
+      readFileSync(join(pristine, file), 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as RecordedEvent),
+    );
+    // Many open at once, and concluded in another order.
+    const time = '2026-03-03T00:00:00.000Z';
+    const open = [1, 2, 3, 4, 5].map((n) => ({
+      seq: 9000 + n,
+      time,
+      type: 'command.intent' as const,
+      session: `s-${n % 2}`,
+      exchange: 100 + n,
+    }));
+    const closed = open
+      .toReversed()
+      .map((intent) => ({
+        ...intent,
+        seq: intent.seq + 100,
+        type: 'command.outcome' as const,
+        status: 'ok',
+        rows: intent.exchange,
+      }));
+    events.push(...open, ...closed);
+    const tablesOf = (mostOpen?: number) => {
+      const tables = new Tables(openTables());
+      const ledger = new Ledger(tables, march, mostOpen);
+      for (const event of events) ledger.add(event);
+      ledger.end();
+      const all = ['commands', 'sessions', 'masks', 'denials', 'tickets'].map((name) => [
+        ...tables.rows(`SELECT * FROM ${name}`),
+      ]);
+      tables.close();
+      return all;
+    };
+    const usual = tablesOf();
+    expect(usual[0]?.length).toBeGreaterThan(30);
+    expect(tablesOf(1)).toEqual(usual);
+    expect(tablesOf(3)).toEqual(usual);
   });
 });
 

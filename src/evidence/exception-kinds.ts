@@ -62,7 +62,7 @@ export const exceptionKinds: readonly ExceptionKind[] = [
     means:
       'A session of somebody, or of an agent they own, that began after they left according to the list that was given.',
     sql: `SELECT s.seq, s.started AS time, s.id AS session, s.principal, s.target,
-        l.principal || ' left at ' || l."left" || '; ' || s.commands || ' commands' AS what
+        l.principal || ' left at ' || l."left" || '; commands: ' || s.commands AS what
       FROM leavers l JOIN sessions s ON s.principal = l.principal OR s.owner = l.principal
       WHERE s.started >= :from AND s.started > l."left" ORDER BY s.seq`,
   },
@@ -71,7 +71,7 @@ export const exceptionKinds: readonly ExceptionKind[] = [
     severity: 'high',
     means:
       'A session ended and no sealed recording of it is in the log. The log itself has its commands and decisions.',
-    sql: `SELECT s.ended_seq AS seq, s.ended AS time, s.id AS session, s.principal, s.target, s.commands || ' commands' AS what
+    sql: `SELECT s.ended_seq AS seq, s.ended AS time, s.id AS session, s.principal, s.target, 'commands: ' || s.commands AS what
       FROM sessions s WHERE s.ended >= :from AND s.sealed_seq IS NULL AND s.kind IS NOT 'gateway' ORDER BY 1`,
   },
   {
@@ -79,7 +79,7 @@ export const exceptionKinds: readonly ExceptionKind[] = [
     severity: 'medium',
     means:
       'A crash cut a recording off. What it lost was shown to the caller and is not kept; decisions and outcomes are.',
-    sql: `SELECT r.seq, r.time, r.session, r.principal, r.target, r.frames || ' frames kept' AS what
+    sql: `SELECT r.seq, r.time, r.session, r.principal, r.target, 'frames kept: ' || r.frames AS what
       FROM recordings r WHERE r.time >= :from AND r.truncated = 1 ORDER BY r.seq`,
   },
   {
@@ -101,14 +101,21 @@ export const exceptionKinds: readonly ExceptionKind[] = [
     kind: 'start-unknown',
     severity: 'high',
     means: 'A command of a session whose beginning is not among these events.',
-    sql: `SELECT min(c.seq) AS seq, min(c.time) AS time, c.session, c.principal, c.target, count(*) || ' commands' AS what
+    sql: `SELECT min(c.seq) AS seq, c.time, c.session, c.principal, c.target, 'commands: ' || count(*) AS what
       FROM commands c WHERE c.time >= :from AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = c.session) GROUP BY c.session ORDER BY 1`,
+  },
+  {
+    kind: 'ticket-unknown',
+    severity: 'high',
+    means: 'A session began with a ticket whose issue is not among these events.',
+    sql: `SELECT s.seq, s.started AS time, s.id AS session, s.principal, s.target, 'ticket ' || s.proof AS what
+      FROM sessions s LEFT JOIN tickets t ON t.id = s.proof WHERE s.proof_kind = 'ticket' AND t.id IS NULL AND s.started >= :from ORDER BY s.seq`,
   },
   {
     kind: 'agent-without-owner',
     severity: 'medium',
     means: 'An agent was in for whom no person is named as answerable. Once for each agent.',
-    sql: `SELECT min(s.seq) AS seq, min(s.started) AS time, s.id AS session, s.principal, s.target, count(*) || ' sessions' AS what
+    sql: `SELECT min(s.seq) AS seq, s.started AS time, s.id AS session, s.principal, s.target, 'sessions: ' || count(*) AS what
       FROM sessions s WHERE s.kind = 'agent' AND s.owner IS NULL AND s.started >= :from GROUP BY s.principal ORDER BY 1`,
   },
   {

@@ -3,8 +3,6 @@ import { list, number, object, text, textDigest } from './field.ts';
 import type { Period } from './period.ts';
 import type { Row, Tables } from './tables.ts';
 
-/** What may be open in memory before it is put into the tables. */
-const mostOpen = 20_000;
 /** Of the kinds of action, those that look and no more. The rest change something. */
 const looking = new Set(['read', 'session', 'export']);
 
@@ -24,15 +22,18 @@ interface Counts {
 export class Ledger {
   readonly #tables: Tables;
   readonly #period: Period;
+  readonly #mostOpen: number;
   readonly #intents = new Map<string, Row>();
   readonly #counts = new Map<string, Counts>();
   readonly #masks = new Map<string, [Row, number, number]>();
   /** Events of the period, by type. */
   readonly types = new Map<string, number>();
 
-  constructor(tables: Tables, period: Period) {
+  /** `mostOpen`: what may be open in memory, of each kind, before it is put into the tables. */
+  constructor(tables: Tables, period: Period, mostOpen = 20_000) {
     this.#tables = tables;
     this.#period = period;
+    this.#mostOpen = mostOpen;
   }
 
   add(event: RecordedEvent): void {
@@ -62,7 +63,7 @@ export class Ledger {
       counts.commands++;
       counts.changes += changes;
     }
-    if (this.#intents.size >= mostOpen) this.#flushIntents();
+    if (this.#intents.size >= this.#mostOpen) this.#flushIntents();
     this.#intents.set(`${session}/${exchange}`, {
       seq,
       time,
@@ -136,7 +137,7 @@ export class Ledger {
     const known = this.#masks.get(key);
     const count = number(field.count) ?? 0;
     if (known === undefined) {
-      if (this.#masks.size >= mostOpen) this.#flushMasks();
+      if (this.#masks.size >= this.#mostOpen) this.#flushMasks();
       this.#masks.set(key, [row, 1, count]);
     } else {
       known[1]++;
@@ -373,7 +374,7 @@ export class Ledger {
   #countsOf(session: string): Counts {
     let counts = this.#counts.get(session);
     if (counts === undefined) {
-      if (this.#counts.size >= mostOpen) this.#flushCounts();
+      if (this.#counts.size >= this.#mostOpen) this.#flushCounts();
       counts = { commands: 0, changes: 0, denied: 0, held: 0, rows: 0, bytes: 0 };
       this.#counts.set(session, counts);
     }

@@ -5,6 +5,7 @@ import { readTarHeader } from '../audit/tar.ts';
 /** The files of a package: a folder, or a tar archive of it. */
 export interface PackageFiles {
   names(): readonly string[];
+  has(name: string): boolean;
   /** The whole file as text; undefined when there is none. Throws when it is larger than 64 MiB. */
   text(name: string): string | undefined;
   /** From front to back, in pieces that are good until the next is asked for. Throws when there is no such file. */
@@ -35,6 +36,10 @@ class Extents implements PackageFiles {
 
   names(): readonly string[] {
     return [...this.#extents.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#extents.has(name);
   }
 
   text(name: string): string | undefined {
@@ -84,6 +89,7 @@ function inArchive(path: string): ReadonlyMap<string, Extent> {
     for (let offset = 0; ; ) {
       const header = readTarHeader(block.subarray(0, readSync(fd, block, 0, 512, offset)));
       if (header === undefined) return found;
+      if (!Number.isSafeInteger(header.size) || header.size < 0) throw new Error('a header in the archive is damaged');
       if (header.file) {
         if (found.has(header.name)) throw new Error(`the archive holds ${header.name} twice`);
         found.set(header.name, { path, offset: offset + 512, size: header.size });

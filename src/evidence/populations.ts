@@ -12,6 +12,9 @@ export interface Population {
 const seconds = (from: string, to: string): string =>
   `CAST(round((julianday(${to}) - julianday(${from})) * 86400) AS INTEGER)`;
 
+/** Every value that there was, not one of them. */
+const all = (column: string): string => `group_concat(DISTINCT ${column} ORDER BY ${column})`;
+
 const commandColumns = `c.seq, c.time, c.session, c.exchange, c.principal, s.kind, s.owner, c.target, c.verb, c.actions, c.resources, c.decision, c.rules,
   c.policy, c.approval, c.status, c.rows, c.bytes, c.error_code, c.masked AS masked_values, c.prepare_only, c.text_sha256, c.outcome_seq, c.outcome_time`;
 
@@ -22,7 +25,7 @@ export const populations: readonly Population[] = [
     title: 'Who reached what: each principal at each target, with what they did there',
     events: ['session.started', 'session.ended', 'command.intent', 'command.denied', 'command.held'],
     story: 'session',
-    sql: `SELECT min(s.seq) AS seq, s.principal, max(s.name) AS name, s.kind, max(s.owner) AS owner, s.target, max(s.groups) AS groups,
+    sql: `SELECT min(s.seq) AS seq, s.principal, ${all('s.name')} AS name, s.kind, ${all('s.owner')} AS owner, s.target, ${all('s.groups')} AS groups,
       count(*) AS sessions, sum(s.commands) AS commands, sum(s.changes) AS changes, sum(s.denied) AS denied, sum(s.held) AS held,
       sum(s.rows) AS rows, min(s.started) AS first, max(s.started) AS last
       FROM sessions s WHERE coalesce(s.ended, :from) >= :from GROUP BY s.principal, s.kind, s.target ORDER BY seq`,
@@ -31,7 +34,7 @@ export const populations: readonly Population[] = [
     name: 'identities',
     title: 'Everybody who was in, by login or by ticket',
     events: ['auth.succeeded', 'session.started', 'ticket.issued'],
-    sql: `SELECT min(seq) AS seq, principal, max(kind) AS kind, max(name) AS name, max(owner) AS owner, sum(login) AS logins, sum(session) AS sessions,
+    sql: `SELECT min(seq) AS seq, principal, ${all('kind')} AS kind, ${all('name')} AS name, ${all('owner')} AS owner, sum(login) AS logins, sum(session) AS sessions,
       sum(ticket) AS tickets, min(time) AS first, max(time) AS last FROM (
         SELECT seq, principal, NULL AS kind, NULL AS name, NULL AS owner, time, 1 AS login, 0 AS session, 0 AS ticket FROM logins WHERE time >= :from
         UNION ALL SELECT seq, principal, kind, name, owner, started, 0, 1, 0 FROM sessions WHERE started >= :from

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Checkpoint } from '../audit/note.ts';
 import type { RecordedEvent } from '../model/event.ts';
-import { outside } from './controls.ts';
+import { controls, outside } from './controls.ts';
 import type { Day } from './coverage.ts';
 import type { ExceptionCounts } from './derive.ts';
 import { exceptionKinds } from './exception-kinds.ts';
@@ -89,12 +89,17 @@ ${table(
   ['Criterion', '', 'Status', 'Exceptions', 'From elsewhere'],
   statuses.map(({ id, title, status, since, exceptions, missing }) => [
     html`<b>${id}</b>`,
-    title,
-    html`<span class="tag ${status.replace(' ', '')}">${status}</span>${since === undefined ? '' : html` <span class="soft">since ${since}</span>`}`,
+    html`${title}${shows(id)}`,
+    html`<span class="tag ${status.replace(' ', '')}">${status}</span>${since === undefined ? '' : html` <span class="soft">${status === 'shown' ? 'since' : 'last'} ${since.slice(0, 10)}</span>`}`,
     exceptions === 0 ? '' : number(exceptions),
     html`<span class="soft">${missing.join('; ')}</span>`,
   ]),
 )}`;
+}
+
+function shows(id: string): Markup {
+  const text = controls.find((control) => control.id === id)?.shows ?? '';
+  return text === '' ? html`` : html`<br><span class="soft">${text}</span>`;
 }
 
 function coverageSection({ coverage, tables, parameters }: ReportInput): Markup {
@@ -177,8 +182,8 @@ ${table(
 function accessSection({ tables, parameters }: ReportInput): Markup {
   const found = [
     ...tables.rows(
-      `SELECT s.principal, s.kind, max(s.owner) AS owner, s.target, count(*) AS sessions, sum(s.commands) AS commands, sum(s.changes) AS changes, sum(s.denied) AS denied
-       FROM sessions s WHERE coalesce(s.ended, :from) >= :from GROUP BY s.principal, s.kind, s.target ORDER BY changes DESC, commands DESC, s.principal, s.target LIMIT ${shown}`,
+      `SELECT s.principal, s.kind, group_concat(DISTINCT s.owner ORDER BY s.owner) AS owner, s.target, count(*) AS sessions, sum(s.commands) AS commands, sum(s.changes) AS changes, sum(s.denied) AS denied
+       FROM sessions s WHERE coalesce(s.ended, :from) >= :from GROUP BY s.principal, s.kind, s.target ORDER BY changes DESC, commands DESC, s.principal, s.target, s.kind LIMIT ${shown}`,
       { from: parameters.from },
     ),
   ];
@@ -271,7 +276,7 @@ function limitsSection({ checkpoint, proof }: ReportInput): Markup {
 <p>Compare the log’s public key with the one you were given by another way; the key in this package proves only that the package is whole. Whoever holds the log’s signing key could have
 written another history, unless a checkpoint was kept elsewhere.</p>
 <p>What went round the gateway is not in its log. Which events from before the period bear on it was chosen when the package was built: that each is genuine is proved, that none was left out
-is not. A session or ticket that is missing among them shows as an exception.</p>`;
+is not. A session or ticket that is missing among them as a whole shows as an exception.</p>`;
 }
 
 type Shown = Markup | string;

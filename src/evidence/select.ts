@@ -37,10 +37,15 @@ export class NothingToShow extends Error {
 }
 
 /**
- * Copies what a package needs of an exported log: the entries of the period, those before it that matter still, the checkpoint, the
+ * Copies what a package needs of a log, an export or a data folder in use: the entries of the period, those before it that matter still, the checkpoint, the
  * key, and the proofs that these are entries of that log and that none of the period is missing. The log has to be verified before.
  */
-export function selectEvents(path: string, vkey: string, period: Period, sink: Sink): LogProof {
+export function selectEvents(
+  path: string,
+  vkey: string,
+  period: Period,
+  sink: Sink,
+): { readonly checkpoint: Checkpoint; readonly proof: LogProof } {
   const source = openSource(path);
   try {
     const note = source.read('checkpoint')?.toString('utf8') ?? '';
@@ -49,7 +54,7 @@ export function selectEvents(path: string, vkey: string, period: Period, sink: S
     writeText(sink, logFiles.checkpoint, note);
     writeText(sink, logFiles.vkey, `${vkey}\n`);
     writeText(sink, logFiles.proof, jsonText(proof));
-    return proof;
+    return { checkpoint, proof };
   } finally {
     source.close();
   }
@@ -64,6 +69,8 @@ function copy(source: LogSource, { size }: Checkpoint, period: Period, sink: Sin
   let to = 0;
   let index = 0;
   for (const item of source.entries(size)) {
+    // A data folder may hold more, which is not signed yet.
+    if (index === size) break;
     if ('broken' in item) throw new Error(`${item.file}: ${item.broken}`);
     const { payload } = item;
     if (from === undefined) {
@@ -115,22 +122,36 @@ function writeSingles(
   const read = subtreesOf(source, size);
   const writer = new EntryWriter(sink, (part) => (part === 1 ? logFiles.context : `events/context.${part}.log`));
   const base64 = (hashes: readonly Buffer[]) => hashes.map((hash) => hash.toString('base64'));
-  const single = entries.map((entry) => {
-    writer.add(entryOf(source, size, entry));
-    return { entry, proof: base64(inclusionProof(read, entry, size)) };
-  });
+  for (const payload of entriesAt(source, size, entries)) writer.add(payload);
+  const single = entries.map((entry) => ({ entry, proof: base64(inclusionProof(read, entry, size)) }));
   writer.end();
   return { from, to, range: base64(rangeProof(read, from, to, size)), single, context };
 }
 
-/** One entry of an export, by its number. */
-function entryOf(source: LogSource, size: number, entry: number): Buffer {
+/** Entries by their numbers, which ascend: in an export each out of its bundle, in a data folder on one walk. */
+function* entriesAt(source: LogSource, size: number, entries: readonly number[]): Generator<Buffer> {
+  if (!source.live) {
+    for (const entry of entries) yield bundled(source, size, entry);
+    return;
+  }
+  let index = 0;
+  let found = 0;
+  for (const item of source.entries(size)) {
+    if (found === entries.length) return;
+    if ('broken' in item) throw new Error(`${item.file}: ${item.broken}`);
+    if (index++ !== entries[found]) continue;
+    found++;
+    yield item.payload;
+  }
+}
+
+function bundled(source: LogSource, size: number, entry: number): Buffer {
   const index = Math.floor(entry / tileWidth);
   const bundle = source.read(bundlePath(index, Math.min(tileWidth, size - index * tileWidth)));
   if (bundle === undefined) throw new Error(`the bundle of entry ${entry} is missing`);
   let offset = 0;
   for (let i = index * tileWidth; i < entry; i++) offset += 2 + bundle.readUInt16BE(offset);
-  return Buffer.from(bundle.subarray(offset + 2, offset + 2 + bundle.readUInt16BE(offset)));
+  return bundle.subarray(offset + 2, offset + 2 + bundle.readUInt16BE(offset));
 }
 
 /** The time of an entry's first event, read off its beginning as the log writes it. */

@@ -2,7 +2,7 @@ import { type Control, controls } from './controls.ts';
 
 /**
  * `shown`: there is evidence and nothing speaks against it. `exceptions`: something does. `no events`: nothing happened that it could
- * be shown by. `elsewhere`: a gateway has no part in it.
+ * be shown by. `elsewhere`: a gateway has no part in it, or one too small to show it by.
  */
 export interface ControlStatus {
   readonly id: string;
@@ -37,7 +37,6 @@ function statusOf({ id, title, populations, exceptions, elsewhere }: Control, fa
   const empty = counted.filter((population) => population.rows === 0).map(({ name }) => `no row in ${name}`);
   const known = { id, title, rows, exceptions: count, missing: [...empty, elsewhere] };
   if (populations.length === 0) return { ...known, status: 'elsewhere' };
-  if (rows === 0) return { ...known, status: 'no events' };
   if (count > 0) {
     const last = found
       .map((kind) => kind.last)
@@ -45,5 +44,6 @@ function statusOf({ id, title, populations, exceptions, elsewhere }: Control, fa
       .at(-1);
     return { ...known, status: 'exceptions', ...(last === undefined ? {} : { since: last }) };
   }
+  if (rows === 0) return { ...known, status: 'no events' };
   return { ...known, status: 'shown', since: facts.begins };
 }

@@ -120,6 +120,12 @@ export class Story {
 
   /** A held command, a yes, its use. */
   async approved(id: string, session: string, exchange: number, approver = 'corp:lead'): Promise<void> {
+    await this.asked(id, session, exchange, approver, 30_000);
+    await this.approvedUse(id, session, exchange, approver);
+  }
+
+  /** A held command and a yes to it. */
+  async asked(id: string, session: string, exchange: number, approver: string, answerMs: number): Promise<void> {
     const subject = { target: 'shop', approval: id, digest: 'cd'.repeat(32) };
     const text = 'delete from orders';
     await this.event('command.held', {
@@ -144,7 +150,7 @@ export class Story {
       expiresAt: new Date(this.now + day).toISOString(),
       ...subject,
     });
-    this.now += 30_000;
+    this.now += answerMs;
     await this.event('approval.decided', {
       principal: approver,
       requester: 'corp:bot',
@@ -155,6 +161,11 @@ export class Story {
       state: 'approved',
       ...subject,
     });
+  }
+
+  async approvedUse(id: string, session: string, exchange: number, approver: string): Promise<void> {
+    const subject = { target: 'shop', approval: id, digest: 'cd'.repeat(32) };
+    const text = 'delete from orders';
     await this.event('approval.consumed', {
       principal: 'corp:bot',
       requestSession: session,

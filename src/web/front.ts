@@ -61,6 +61,15 @@ function enter(call: ServerCall, destination: Destination, front: Front): Promis
         'send a ticket or an OIDC token as `Authorization: Bearer …`, or as the password of `Authorization: Basic …`',
     });
   }
+  if (standsElsewhere(call.request, token)) {
+    throw new Refusal(
+      'UNPARSABLE',
+      'your token stands in the path or in another header field too, and would reach the target',
+      {
+        advice: 'send it in `Authorization` only',
+      },
+    );
+  }
   const application = field(call.request.fields, 'user-agent')?.slice(0, 64);
   const client = application === undefined ? { address } : { address, application };
   const open = sessions.enterOpen(gateway, protocol.name, target, token, client);
@@ -118,6 +127,19 @@ function tokenOf({ fields }: RequestHead): string | undefined {
   const pair = Buffer.from(value, 'base64').toString('utf8');
   const colon = pair.indexOf(':');
   return colon < 0 || colon === pair.length - 1 ? undefined : pair.slice(colon + 1);
+}
+
+/** Fields that never go on as they came. */
+const ours = new Set(['authorization', 'proxy-authorization', 'x-amz-security-token']);
+
+/** Whether a request would take its caller's token to the target, and into the log. */
+function standsElsewhere({ target, fields }: RequestHead, token: string): boolean {
+  if (target.length > token.length && target.includes(token)) return true;
+  for (let index = 1; index < fields.length; index += 2) {
+    const value = fields[index] as string;
+    if (value.length >= token.length && value.includes(token) && !ours.has(fields[index - 1] as string)) return true;
+  }
+  return false;
 }
 
 function challenge(call: ServerCall, refusal: Refusal, protocol: WebProtocol): void {

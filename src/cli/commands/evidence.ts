@@ -244,7 +244,7 @@ async function printStatus(terminal: Terminal, status: LiveStatus): Promise<void
   };
   await terminal.out(
     table(
-      ['CRITERION', 'STATUS', 'SINCE', 'EXCEPTIONS', 'MISSING'],
+      ['CRITERION', 'STATUS', 'SINCE/LAST', 'EXCEPTIONS', 'MISSING'],
       controls.map((one) => [
         one.id,
         one.status,

@@ -98,6 +98,7 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   readonly #request: HttpRequest;
   readonly #async: boolean;
   readonly #broken = () => this.#abandon();
+  readonly #place: number;
   #reply: Reply<HttpFrame> | undefined;
   #outgoing: OutgoingCall | undefined;
   #showing: Showing | undefined;
@@ -120,7 +121,7 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;
     this.#finish = resolve;
-    ends.add(this.#broken);
+    this.#place = ends.add(this.#broken);
     if (ends.signal.aborted) queueMicrotask(this.#broken);
     call.onGone(this.#broken);
   }
@@ -319,8 +320,9 @@ export class HttpExchange implements Exchange<HttpFrame>, AnswerSink {
   }
 
   #leave(): void {
+    if (this.#over) return;
     this.#over = true;
-    this.#request.ends.remove(this.#broken);
+    this.#request.ends.remove(this.#place);
     this.#finish();
   }
 }

@@ -51,22 +51,30 @@ export const incidental: ReadonlySet<string> = new Set([
 /** The part of a request's fields that a yes is bound to: all but what differs between two tries of the same. */
 export function binding(fields: Fields): string {
   const bound = without(fields, incidental);
-  return JSON.stringify(bound.includes('prefer') ? bound.map(asked) : bound);
+  return JSON.stringify(bound.includes('prefer') ? bound.flatMap(asked) : bound);
 }
 
 /** A preference can turn an insert into an overwrite. Only how long the caller waits for its answer (RFC 7240 §4.1, §4.3) makes no difference to what is done. */
-function asked(text: string, index: number, all: Fields): string {
-  if (index % 2 === 0 || all[index - 1] !== 'prefer') return text;
-  const kept = text.split(',').filter((one) => !/^\s*(?:respond-async|wait\s*=.*)\s*$/i.test(one));
-  return kept.join(',');
+function asked(name: string, index: number, all: Fields): readonly string[] {
+  if (index % 2 === 1) return [];
+  const value = all[index + 1] as string;
+  if (name !== 'prefer') return [name, value];
+  const kept = value.split(',').filter((one) => !/^\s*(?:respond-async|wait\s*=.*)\s*$/i.test(one));
+  return kept.length === 0 ? [] : [name, kept.join(',')];
 }
 
 const secret = new Set(['authorization', 'proxy-authorization', 'cookie', 'x-amz-security-token']);
 
-/** The fields as they may be recorded. */
+/** The fields as they may be recorded: without the caller's credentials, those too that it sends of its own accord and that go nowhere. */
 export function recordable(fields: Fields): Fields {
-  return without(fields, secret);
+  const kept = without(fields, secret);
+  for (let index = 0; index < kept.length; index += 2)
+    if (secretName.test(kept[index] as string)) kept[index + 1] = '…';
+  return kept;
 }
+
+const secretName =
+  /(?:^|[-_])(?:tokens?|secret|api-?key|access-?key|subscription-key|passw(?:or)?d|credentials?|signature)$/;
 
 /** Addresses of the target in a reply become the gateway's, so that the caller's next request comes here too. */
 export function relocated(fields: Fields, address: HttpAddress, origin: string, base: string): Fields {

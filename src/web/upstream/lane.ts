@@ -38,7 +38,7 @@ interface Member {
   /** Requests under way. */
   active: number;
   /** What it serves, where that is one at a time. */
-  readonly serving: Set<Sent>;
+  serving: Sent | undefined;
   /** Requests that were sent on it. */
   sent: number;
   idleSince: number;
@@ -126,12 +126,12 @@ export class Lane {
   }
 
   #join({ connection, shared, onGone }: Opened): void {
-    const member: Member = { connection, active: 0, serving: new Set(), sent: 0, idleSince: performance.now() };
+    const member: Member = { connection, active: 0, serving: undefined, sent: 0, idleSince: performance.now() };
     this.#shared = shared;
     this.#members.add(member);
     onGone(() => {
       this.#open--;
-      for (const sent of member.serving) this.#release(member, sent);
+      if (member.serving !== undefined) this.#release(member, member.serving);
       this.#leave(member);
       this.#serve();
     });
@@ -186,7 +186,9 @@ export class Lane {
     member.active++;
     member.sent++;
     if (this.#shared !== true) {
-      member.serving.add(sent);
+      // A connection is free for the next before its last request is told that it has ended.
+      if (member.serving !== undefined) this.#release(member, member.serving);
+      member.serving = sent;
       this.#used.set(sent.source, (this.#used.get(sent.source) ?? 0) + 1);
     }
     sent.goOut(member.connection, member, reused);
@@ -200,8 +202,9 @@ export class Lane {
   }
 
   /** It serves nobody any more. After an upgrade that is so only when it is gone. */
-  #release({ serving }: Member, sent: Sent): void {
-    if (!serving.delete(sent)) return;
+  #release(member: Member, sent: Sent): void {
+    if (member.serving !== sent) return;
+    member.serving = undefined;
     const { source } = sent;
     const left = (this.#used.get(source) ?? 1) - 1;
     if (left === 0) this.#used.delete(source);
