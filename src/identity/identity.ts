@@ -5,6 +5,7 @@ import { Refusal } from '../model/errors.ts';
 import type { Caller } from '../model/principal.ts';
 import type { TicketStore } from '../storage/store.ts';
 import type { IssuerConfig, TicketsConfig } from './config.ts';
+import { FailedLogins } from './failed-logins.ts';
 import { trustedIssuers } from './issuers.ts';
 import { forLog, Rejection } from './rejection.ts';
 import { Revocations } from './revocations.ts';
@@ -78,6 +79,8 @@ export function createIdentity(deps: IdentityDeps): Identity {
     return { caller: await tickets.authenticate(credential), again: false };
   }
 
+  const failures = new FailedLogins({ record: (event) => audit.record(event), warn: deps.warn, now });
+
   const identity: IdentityPort = {
     async authenticate(credential, audience, peer) {
       try {
@@ -86,7 +89,7 @@ export function createIdentity(deps: IdentityDeps): Identity {
         if (!(again && audience === 'api')) audit.note(succeeded(caller, audience, peer.address));
         return caller;
       } catch (error) {
-        await audit.record(failed(error, audience, peer.address)).catch((cause: unknown) => {
+        await failures.record(peer.address, failed(error, audience, peer.address)).catch((cause: unknown) => {
           throw Object.assign(new Refusal('AUDIT_UNAVAILABLE', 'the audit log cannot be written'), { cause });
         });
         if (error instanceof Rejection) throw loginFailed();
@@ -98,7 +101,11 @@ export function createIdentity(deps: IdentityDeps): Identity {
     },
     onRevoked: (proofId, listener) => revocations.on(proofId, listener),
   };
-  return { identity, tickets, sweep: () => tickets.sweep(), close: () => clearInterval(timer) };
+  const close = () => {
+    clearInterval(timer);
+    failures.close();
+  };
+  return { identity, tickets, sweep: () => tickets.sweep(), close };
 }
 
 /** One sentence for every failure: what was wrong with a credential helps only who guesses. */
