@@ -634,15 +634,13 @@ describe('the ledger', () => {
       session: `s-${n % 2}`,
       exchange: 100 + n,
     }));
-    const closed = open
-      .toReversed()
-      .map((intent) => ({
-        ...intent,
-        seq: intent.seq + 100,
-        type: 'command.outcome' as const,
-        status: 'ok',
-        rows: intent.exchange,
-      }));
+    const closed = open.toReversed().map((intent) => ({
+      ...intent,
+      seq: intent.seq + 100,
+      type: 'command.outcome' as const,
+      status: 'ok',
+      rows: intent.exchange,
+    }));
     events.push(...open, ...closed);
     const tablesOf = (mostOpen?: number) => {
       const tables = new Tables(openTables());
