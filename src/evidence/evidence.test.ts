@@ -560,6 +560,22 @@ describe('exceptions', () => {
     await s.scratch.clean();
   });
 
+  it('count the failed logins that one event stands for', async () => {
+    const s = await new Story().begin();
+    const failed = { reason: 'the token has expired', audience: 'target', peer: '198.51.100.9' };
+    await s.event('auth.failed', failed);
+    await s.event('auth.failed', { ...failed, count: 400 });
+    const dir = await build('failed', {
+      log: await s.export(),
+      parameters: { ...march, from: '2026-03-01T00:00:00.000Z' },
+    });
+    expect(csv(dir, 'exceptions.csv')[0]).toMatchObject({
+      kind: 'failed-logins',
+      what: expect.stringContaining('401 from 198.51.100.9'),
+    });
+    await s.scratch.clean();
+  });
+
   it('show a crash: the silence, the recovery, the outcome that nobody knows, the recording that was cut', async () => {
     const s = await new Story().begin();
     await s.event('gateway.started', {});

@@ -123,8 +123,8 @@ export const exceptionKinds: readonly ExceptionKind[] = [
     severity: 'medium',
     means: 'More failed logins from one address within an hour (UTC) than the threshold.',
     sql: `SELECT min(f.seq) AS seq, min(f.time) AS time, NULL AS session, max(f.principal) AS principal, max(f.target) AS target,
-        count(*) || ' from ' || coalesce(f.peer, 'unknown') || ' in the hour from ' || substr(min(f.time), 1, 13) || ':00Z' AS what
-      FROM failures f WHERE f.time >= :from GROUP BY f.peer, substr(f.time, 1, 13) HAVING count(*) > :failures ORDER BY 1`,
+        sum(f.count) || ' from ' || coalesce(f.peer, 'unknown') || ' in the hour from ' || substr(min(f.time), 1, 13) || ':00Z' AS what
+      FROM failures f WHERE f.time >= :from GROUP BY f.peer, substr(f.time, 1, 13) HAVING sum(f.count) > :failures ORDER BY 1`,
   },
   {
     kind: 'large-reply',

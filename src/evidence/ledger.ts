@@ -286,6 +286,8 @@ export class Ledger {
           issuer: text(event.issuer),
           audience: text(event.audience),
           peer: text(event.peer),
+          // Of many in a minute one event stands for the rest.
+          count: number(event.count) ?? 1,
         });
         return;
       case 'ticket.issued':
@@ -326,6 +328,10 @@ export class Ledger {
       case 'gateway.stopped':
       case 'gateway.recovered':
       case 'target.inspected':
+      case 'shipping.started':
+      case 'shipping.failing':
+      case 'shipping.recovered':
+      case 'shipping.refused':
         this.#note('lifecycle', event);
         return;
       case 'audit.heartbeat':

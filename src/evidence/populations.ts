@@ -94,7 +94,7 @@ export const populations: readonly Population[] = [
     name: 'failed-logins',
     title: 'Credentials that were not accepted, and known callers who were not let in',
     events: ['auth.failed'],
-    sql: `SELECT f.seq, f.time, f.principal, f.target, f.code, f.reason, f.issuer, f.audience, f.peer FROM failures f
+    sql: `SELECT f.seq, f.time, f.principal, f.target, f.code, f.reason, f.issuer, f.audience, f.peer, f.count FROM failures f
       WHERE f.time >= :from ORDER BY f.seq`,
   },
   {
@@ -129,8 +129,19 @@ export const populations: readonly Population[] = [
   },
   {
     name: 'operations',
-    title: 'Starts, stops and recoveries of the gateway, state of targets, sessions ended by a person',
-    events: ['gateway.started', 'gateway.stopped', 'gateway.recovered', 'target.inspected', 'session.terminated'],
+    title:
+      'Starts, stops and recoveries of the gateway, state of targets, sessions ended by a person, shipping of the log',
+    events: [
+      'gateway.started',
+      'gateway.stopped',
+      'gateway.recovered',
+      'target.inspected',
+      'session.terminated',
+      'shipping.started',
+      'shipping.failing',
+      'shipping.recovered',
+      'shipping.refused',
+    ],
     sql: 'SELECT l.seq, l.time, l.type, l.target, l.what FROM lifecycle l WHERE l.time >= :from ORDER BY l.seq',
   },
   {

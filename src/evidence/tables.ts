@@ -26,7 +26,7 @@ CREATE TABLE answers (seq INTEGER PRIMARY KEY, time TEXT, approval TEXT, approve
 CREATE INDEX answers_approval ON answers (approval);
 CREATE TABLE logins (seq INTEGER PRIMARY KEY, time TEXT, principal TEXT, issuer TEXT, proof_kind TEXT, proof TEXT, audience TEXT, peer TEXT);
 CREATE TABLE failures (seq INTEGER PRIMARY KEY, time TEXT, principal TEXT, target TEXT, code TEXT, reason TEXT, issuer TEXT, audience TEXT,
-  peer TEXT);
+  peer TEXT, count INTEGER NOT NULL);
 CREATE TABLE tickets (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, time TEXT, principal TEXT, targets TEXT, expires TEXT, proof TEXT,
   revoked_seq INTEGER, revoked TEXT, revoked_by TEXT);
 CREATE TABLE policies (seq INTEGER PRIMARY KEY, time TEXT, type TEXT, version TEXT, previous TEXT, files TEXT, rules TEXT, problems TEXT);

@@ -105,6 +105,8 @@ export class Http1Call implements ServerCall {
     if (this.#written(() => writer.end(trailers)) !== true) this.abort();
     else {
       this.#done = true;
+      // Calls outlive their answers a little, and would take what listens to them along: each request's garbage would keep the next one's.
+      this.#onGone = undefined;
       this.#owner.ended();
     }
   }
