@@ -63,7 +63,7 @@ Sallyport is running. In another terminal, in this folder:
 
   The same agent over HTTP, and with git:
     curl --cacert ${ca} -H "Authorization: Bearer $(cat ${token})" https://${web.host}:${web.port}/api/v1/customers
-    git -c http.sslCAInfo=$PWD/${ca} -c http.extraHeader="Authorization: Bearer $(cat ${token})" \\
+    GIT_SSL_CAINFO=${resolve(ca)} git -c http.extraHeader="Authorization: Bearer $(cat ${token})" \\
       clone https://${web.host}:${web.port}/git/code/shop/backend.git
 
   As Dana, database administrator:
