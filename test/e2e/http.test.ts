@@ -149,6 +149,19 @@ describe('an HTTP target', () => {
     expect(JSON.parse((await post(body)).body)).toMatchObject({ bytes: 200_000 });
   });
 
+  it('refuses a held request whose body is too long to be kept, and has that in the log', async () => {
+    const body = Buffer.alloc(17 * 1024 * 1024, 'b');
+    const refused = await callGateway(gateway, token, 'POST', '/api/upload?too-long', { body });
+    expect(refused.status).toBe(413);
+    expect(refused.body).toContain('SP7001');
+    expect(upstream.log()).not.toContain('too-long');
+    const { body: log } = await gateway.call('dana', 'GET', '/v1/audit/events?type=command.denied&limit=500');
+    const found = (log as { items: { text?: string; code?: string }[] }).items.find(({ text }) =>
+      text?.includes('too-long'),
+    );
+    expect(found).toMatchObject({ code: 'SP7001', text: 'POST /upload?too-long' });
+  });
+
   it('answers 202 to a held request whose caller prefers not to wait, and sends it only when it comes again', async () => {
     const post = (headers: Record<string, string>) =>
       callGateway(gateway, token, 'POST', '/api/orders/77/refund', { headers });

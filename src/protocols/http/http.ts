@@ -33,11 +33,10 @@ export function createHttp(): WebProtocol<HttpSettings> {
     credential: ({ fields }) => signedToken(fields),
     request(call, route, gateway) {
       const target = targets.of(route.line.target as Target<HttpSettings>, gateway);
-      if (route.path.length > gateway.limits.commandBytes) throw new Refusal('LIMIT_EXCEEDED', 'the path is too long');
       // Most requests have no body, and nothing to wait for then.
       if (call.body.length === 0)
         return send(
-          { call, route, target, ...meaningOf(call.request, route.path, bodyless(call.body), target) },
+          { call, route, target, ...meaningOf(call.request, route.path, bodyless(call.body), target, gateway) },
           gateway,
         );
       return sendWithBody(call, route, target, gateway, room);
@@ -60,15 +59,20 @@ async function sendWithBody(
   using used = new DisposableStack();
   const { line, path } = route;
   const body = await readRequestBody(call.request, call.body, target.settings.inspectBytes);
-  let meant = meaningOf(call.request, path, body, target);
+  let meant = meaningOf(call.request, path, body, target, gateway);
   // A yes is bound to all of a request. Only where one is needed is a long body worth keeping.
   if (
     body.known === 'too large' &&
     meant.misunderstood === undefined &&
     line.decide(meant.classified).outcome === 'hold'
   ) {
-    used.defer(room.take(line.session.principal.id, wholeLength(body)));
-    meant = { ...meant, body: await readWhole(body) };
+    try {
+      used.defer(room.take(line.session.principal.id, wholeLength(body)));
+      meant = { ...meant, body: await readWhole(body) };
+    } catch (error) {
+      // A refusal like any other: it is recorded before anybody reads it.
+      meant = { ...meant, misunderstood: refusalOf(error) };
+    }
   }
   await send({ call, route, target, ...meant }, gateway);
 }
@@ -167,8 +171,10 @@ function meaningOf(
   path: string,
   body: RequestBody,
   target: HttpTarget,
+  { limits }: Gateway,
 ): Pick<Understood, 'body' | 'classified' | 'misunderstood'> {
   try {
+    if (path.length > limits.commandBytes) throw new Refusal('LIMIT_EXCEEDED', 'the path is too long');
     return { body, classified: target.classified(request, path, body.known), misunderstood: undefined };
   } catch (error) {
     if (error instanceof Refusal) return { body, classified: notUnderstood, misunderstood: error };
